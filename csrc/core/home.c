@@ -1,0 +1,127 @@
+#include "core/home.h"
+
+#include "port/memory.h"
+
+#include <stddef.h>
+
+struct cot_home {
+    atomic_size_t refs;
+    cot_outbox *outbox;      // shared: one reference
+    cot_lock lock;           // guards all below
+    cot_worker_link workers; // a ring through its sentinel; borrowed
+    atomic_size_t count;
+    cot_waitlist joiners;
+};
+
+cot_home *
+cot_home_create(void)
+{
+    cot_home *home = cot_alloc_zeroed(sizeof(*home));
+    if (home == NULL) {
+        return NULL;
+    }
+    home->outbox = cot_outbox_create();
+    if (home->outbox == NULL) {
+        cot_free(home);
+        return NULL;
+    }
+    atomic_init(&home->refs, 1);
+    home->workers.next = home->workers.prev = &home->workers;
+    return home;
+}
+
+void
+cot_home_ref(cot_home *home)
+{
+    atomic_fetch_add_explicit(&home->refs, 1, memory_order_relaxed);
+}
+
+void
+cot_home_unref(cot_home *home)
+{
+    if (home == NULL
+        || atomic_fetch_sub_explicit(&home->refs, 1, memory_order_acq_rel)
+               != 1) {
+        return;
+    }
+    cot_outbox_unref(home->outbox);
+    cot_free(home);
+}
+
+cot_outbox *
+cot_home_outbox(cot_home *home)
+{
+    return home->outbox;
+}
+
+void
+cot_home_add_worker(cot_home *home, cot_worker_link *link)
+{
+    cot_lock_acquire(&home->lock);
+    link->prev = home->workers.prev;
+    link->next = &home->workers;
+    link->prev->next = link;
+    home->workers.prev = link;
+    atomic_fetch_add(&home->count, 1);
+    cot_lock_release(&home->lock);
+}
+
+void
+cot_home_remove_worker(cot_home *home, cot_worker_link *link)
+{
+    cot_lock_acquire(&home->lock);
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    if (atomic_fetch_sub(&home->count, 1) == 1) {
+        cot_waitlist_wake_all(&home->joiners);
+    }
+    cot_lock_release(&home->lock);
+}
+
+void
+cot_home_each_worker(cot_home *home,
+                     void (*visit)(cot_worker_link *, void *), void *arg)
+{
+    cot_lock_acquire(&home->lock);
+    for (cot_worker_link *link = home->workers.next; link != &home->workers;
+         link = link->next) {
+        visit(link, arg);
+    }
+    cot_lock_release(&home->lock);
+}
+
+size_t
+cot_home_count(const cot_home *home)
+{
+    return atomic_load(&home->count);
+}
+
+bool
+cot_home_is_empty(const cot_home *home)
+{
+    return cot_home_count(home) == 0;
+}
+
+cot_status
+cot_home_join(cot_home *home, cot_parker *parker, int64_t deadline_ns)
+{
+    cot_status status = COT_OK;
+    cot_lock_acquire(&home->lock);
+    while (!cot_home_is_empty(home) && status == COT_OK) {
+        status = cot_wait_locked(&home->joiners, &home->lock, parker,
+                                 deadline_ns);
+    }
+    if (cot_home_is_empty(home)) {
+        status = COT_OK;
+    }
+    cot_lock_release(&home->lock);
+    return status;
+}
+
+void
+cot_home_after_fork_in_child(cot_home *home)
+{
+    home->lock = (cot_lock){0};
+    home->joiners = (cot_waitlist){0};
+    cot_outbox_after_fork_in_child(home->outbox);
+}

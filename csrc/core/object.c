@@ -1,0 +1,31 @@
+#include "core/object.h"
+
+#include "core/runtime.h"
+
+#include <stddef.h>
+
+void
+cot_object_init(cot_object *object, const cot_class *cls)
+{
+    atomic_init(&object->refs, 1);
+    object->cls = cls;
+    object->id = cot_runtime_next_id();
+}
+
+void
+cot_object_ref(cot_object *object)
+{
+    atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+}
+
+void
+cot_object_unref(cot_object *object)
+{
+    // Release: what this holder wrote is seen by the one who destroys;
+    // acquire: and that one sees what all the others wrote.
+    if (object != NULL
+        && atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel)
+               == 1) {
+        object->cls->destroy(object);
+    }
+}

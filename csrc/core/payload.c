@@ -1,0 +1,51 @@
+#include "core/payload.h"
+
+#include "port/memory.h"
+
+cot_payload *
+cot_payload_create(size_t len, cot_format format)
+{
+    if (len > SIZE_MAX - sizeof(cot_payload)) {
+        return NULL;
+    }
+    cot_payload *payload = cot_alloc(sizeof(*payload) + len);
+    if (payload != NULL) {
+        payload->len = len;
+        payload->objects = NULL;
+        payload->objects_len = 0;
+        payload->format = format;
+    }
+    return payload;
+}
+
+cot_status
+cot_payload_attach(cot_payload *payload, cot_object *object)
+{
+    // Grown at every power of two: the length tells the capacity.
+    uint32_t len = payload->objects_len;
+    if ((len & (len - 1)) == 0) {
+        size_t capacity = len ? (size_t)len * 2 : 1;
+        cot_object **grown = cot_realloc(payload->objects,
+                                         capacity * sizeof(*grown));
+        if (grown == NULL) {
+            return COT_NO_MEMORY;
+        }
+        payload->objects = grown;
+    }
+    cot_object_ref(object);
+    payload->objects[payload->objects_len++] = object;
+    return COT_OK;
+}
+
+void
+cot_payload_destroy(cot_payload *payload)
+{
+    if (payload == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < payload->objects_len; i++) {
+        cot_object_unref(payload->objects[i]);
+    }
+    cot_free(payload->objects);
+    cot_free(payload);
+}

@@ -1,0 +1,279 @@
+#include "core/queue.h"
+
+#include "port/memory.h"
+
+#include <stddef.h>
+
+// Payloads stand in a ring that grows by doubling; `len` and the other numbers
+// are written under the lock and read anywhere as hints.
+struct cot_queue {
+    cot_object object;
+    cot_lock lock;           // guards all below
+    cot_payload **ring;      // owned, with the payloads in it
+    size_t ring_size;        // 0 or a power of two
+    size_t first;            // index of the oldest
+    atomic_size_t len;
+    atomic_size_t unfinished;
+    size_t capacity;         // 0: without bound; constant
+    atomic_bool is_shut_down;
+    cot_waitlist getters;
+    cot_waitlist putters;
+    cot_waitlist joiners;
+};
+
+static void
+queue_destroy(cot_object *object)
+{
+    cot_queue *queue = cot_queue_from_object(object);
+    for (size_t i = 0; i < queue->len; i++) {
+        size_t idx = (queue->first + i) & (queue->ring_size - 1);
+        cot_payload_destroy(queue->ring[idx]);
+    }
+    cot_free(queue->ring);
+    cot_free(queue);
+}
+
+const cot_class cot_queue_class = {"Queue", queue_destroy};
+
+cot_queue *
+cot_queue_create(size_t capacity)
+{
+    cot_queue *queue = cot_alloc_zeroed(sizeof(*queue));
+    if (queue != NULL) {
+        cot_object_init(&queue->object, &cot_queue_class);
+        queue->capacity = capacity;
+    }
+    return queue;
+}
+
+cot_object *
+cot_queue_object(cot_queue *queue)
+{
+    return &queue->object;
+}
+
+cot_queue *
+cot_queue_from_object(cot_object *object)
+{
+    return (cot_queue *)((char *)object - offsetof(cot_queue, object));
+}
+
+static size_t
+get_hint(const atomic_size_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void
+set_hint(atomic_size_t *number, size_t value)
+{
+    atomic_store_explicit(number, value, memory_order_relaxed);
+}
+
+static cot_status
+grow(cot_queue *queue)
+{
+    size_t old_size = queue->ring_size;
+    size_t size = old_size ? old_size * 2 : 16;
+    cot_payload **ring = cot_alloc(size * sizeof(*ring));
+    if (ring == NULL) {
+        return COT_NO_MEMORY;
+    }
+    for (size_t i = 0; i < old_size; i++) {
+        ring[i] = queue->ring[(queue->first + i) & (old_size - 1)];
+    }
+    cot_free(queue->ring);
+    queue->ring = ring;
+    queue->ring_size = size;
+    queue->first = 0;
+    return COT_OK;
+}
+
+static cot_status
+put_locked(cot_queue *queue, cot_payload *payload)
+{
+    size_t len = get_hint(&queue->len);
+    if (queue->is_shut_down) {
+        return COT_SHUT_DOWN;
+    }
+    if (queue->capacity != 0 && len >= queue->capacity) {
+        return COT_AGAIN;
+    }
+    if (len == queue->ring_size && grow(queue) != COT_OK) {
+        return COT_NO_MEMORY;
+    }
+    queue->ring[(queue->first + len) & (queue->ring_size - 1)] = payload;
+    set_hint(&queue->len, len + 1);
+    set_hint(&queue->unfinished, get_hint(&queue->unfinished) + 1);
+    return COT_OK;
+}
+
+static cot_status
+get_locked(cot_queue *queue, cot_payload **payload)
+{
+    size_t len = get_hint(&queue->len);
+    if (len == 0) {
+        return queue->is_shut_down ? COT_SHUT_DOWN : COT_AGAIN;
+    }
+    *payload = queue->ring[queue->first];
+    queue->first = (queue->first + 1) & (queue->ring_size - 1);
+    set_hint(&queue->len, len - 1);
+    return COT_OK;
+}
+
+static void
+release_and_unpark(cot_queue *queue, cot_parker *parker)
+{
+    cot_lock_release(&queue->lock);
+    if (parker != NULL) {
+        cot_unpark(parker);
+    }
+}
+
+cot_status
+cot_queue_put(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
+              cot_payload *payload)
+{
+    cot_status status, waited = COT_OK;
+    cot_lock_acquire(&queue->lock);
+    while ((status = put_locked(queue, payload)) == COT_AGAIN
+           && waited == COT_OK) {
+        waited = cot_wait_locked(&queue->putters, &queue->lock, parker,
+                                 deadline_ns);
+    }
+    release_and_unpark(queue, status == COT_OK
+                                  ? cot_waitlist_pop(&queue->getters)
+                                  : NULL);
+    return status == COT_AGAIN ? waited : status;
+}
+
+cot_status
+cot_queue_get(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
+              cot_payload **payload)
+{
+    cot_status status, waited = COT_OK;
+    cot_lock_acquire(&queue->lock);
+    while ((status = get_locked(queue, payload)) == COT_AGAIN
+           && waited == COT_OK) {
+        waited = cot_wait_locked(&queue->getters, &queue->lock, parker,
+                                 deadline_ns);
+    }
+    release_and_unpark(queue, status == COT_OK
+                                  ? cot_waitlist_pop(&queue->putters)
+                                  : NULL);
+    return status == COT_AGAIN ? waited : status;
+}
+
+static void
+count_done_locked(cot_queue *queue, size_t done)
+{
+    // An item may be called done before it is gotten: never below zero.
+    size_t unfinished = get_hint(&queue->unfinished);
+    size_t left = unfinished > done ? unfinished - done : 0;
+    set_hint(&queue->unfinished, left);
+    if (left == 0) {
+        cot_waitlist_wake_all(&queue->joiners);
+    }
+}
+
+cot_status
+cot_queue_task_done(cot_queue *queue)
+{
+    cot_status status = COT_OVERDONE;
+    cot_lock_acquire(&queue->lock);
+    if (get_hint(&queue->unfinished) > 0) {
+        count_done_locked(queue, 1);
+        status = COT_OK;
+    }
+    cot_lock_release(&queue->lock);
+    return status;
+}
+
+cot_status
+cot_queue_join(cot_queue *queue, cot_parker *parker, int64_t deadline_ns)
+{
+    cot_status status = COT_OK;
+    cot_lock_acquire(&queue->lock);
+    while (get_hint(&queue->unfinished) > 0 && status == COT_OK) {
+        status = cot_wait_locked(&queue->joiners, &queue->lock, parker,
+                                 deadline_ns);
+    }
+    if (get_hint(&queue->unfinished) == 0) {
+        status = COT_OK;
+    }
+    cot_lock_release(&queue->lock);
+    return status;
+}
+
+// Takes the items out, as a ring of their own: they are destroyed without the
+// lock, since destroying one may free another queue.
+static size_t
+take_all_locked(cot_queue *queue, cot_payload ***ring, size_t *first,
+                size_t *size)
+{
+    size_t len = get_hint(&queue->len);
+    *ring = queue->ring;
+    *first = queue->first;
+    *size = queue->ring_size;
+    queue->ring = NULL;
+    queue->ring_size = queue->first = 0;
+    set_hint(&queue->len, 0);
+    count_done_locked(queue, len);
+    return len;
+}
+
+void
+cot_queue_shut_down(cot_queue *queue, bool immediate)
+{
+    cot_payload **ring = NULL;
+    size_t first = 0, size = 0, len = 0;
+    cot_lock_acquire(&queue->lock);
+    queue->is_shut_down = true;
+    if (immediate) {
+        len = take_all_locked(queue, &ring, &first, &size);
+    }
+    cot_waitlist_wake_all(&queue->getters);
+    cot_waitlist_wake_all(&queue->putters);
+    cot_lock_release(&queue->lock);
+    for (size_t i = 0; i < len; i++) {
+        cot_payload_destroy(ring[(first + i) & (size - 1)]);
+    }
+    cot_free(ring);
+}
+
+size_t
+cot_queue_len(const cot_queue *queue)
+{
+    return get_hint(&queue->len);
+}
+
+size_t
+cot_queue_capacity(const cot_queue *queue)
+{
+    return queue->capacity;
+}
+
+bool
+cot_queue_is_shut_down(const cot_queue *queue)
+{
+    return queue->is_shut_down;
+}
+
+bool
+cot_queue_can_get(const cot_queue *queue)
+{
+    return get_hint(&queue->len) > 0 || queue->is_shut_down;
+}
+
+bool
+cot_queue_can_put(const cot_queue *queue)
+{
+    return queue->capacity == 0 || get_hint(&queue->len) < queue->capacity
+           || queue->is_shut_down;
+}
+
+bool
+cot_queue_is_done(const cot_queue *queue)
+{
+    return get_hint(&queue->unfinished) == 0;
+}

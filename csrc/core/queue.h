@@ -1,0 +1,60 @@
+// A first-in, first-out queue of payloads, with the rules of Python's
+// queue.Queue: bounded or not, unfinished count, shutdown.
+//
+// The queue owns the payloads in it: they outlive whoever put them.  Its one
+// lock guards all of it and is held for some instructions only.
+
+#ifndef COT_CORE_QUEUE_H
+#define COT_CORE_QUEUE_H
+
+#include "core/object.h"
+#include "core/park.h"
+#include "core/payload.h"
+
+typedef struct cot_queue cot_queue;
+
+extern const cot_class cot_queue_class;
+
+// A queue with one reference, the caller's; `capacity` 0 means without bound.
+// NULL if there is no memory.
+cot_queue *cot_queue_create(size_t capacity);
+
+cot_object *cot_queue_object(cot_queue *queue);
+
+// The queue that an object of cot_queue_class is.
+cot_queue *cot_queue_from_object(cot_object *object);
+
+// Waits for room until the deadline (COT_TIMED_OUT; with COT_NOW at once), then
+// adopts the payload.  It stays the caller's unless the answer is COT_OK.
+// COT_SHUT_DOWN: no more is taken.
+COT_MUST_CHECK cot_status cot_queue_put(cot_queue *queue, cot_parker *parker,
+                                        int64_t deadline_ns,
+                                        cot_payload *payload);
+
+// Waits for a payload and moves it out.  COT_SHUT_DOWN: empty, and none comes.
+COT_MUST_CHECK cot_status cot_queue_get(cot_queue *queue, cot_parker *parker,
+                                        int64_t deadline_ns,
+                                        cot_payload **payload);
+
+// Counts one gotten item as done.  COT_OVERDONE: more than were put.
+COT_MUST_CHECK cot_status cot_queue_task_done(cot_queue *queue);
+
+// Waits until all items put are done.
+COT_MUST_CHECK cot_status cot_queue_join(cot_queue *queue, cot_parker *parker,
+                                         int64_t deadline_ns);
+
+// No more puts; gets go on until empty.  `immediate`: what is inside is dropped
+// and counted as done.
+void cot_queue_shut_down(cot_queue *queue, bool immediate);
+
+// Looks at a changing number: a hint.
+size_t cot_queue_len(const cot_queue *queue);
+size_t cot_queue_capacity(const cot_queue *queue);
+bool cot_queue_is_shut_down(const cot_queue *queue);
+
+// Whether a get (a put, a join) would not wait now: a hint, without the lock.
+bool cot_queue_can_get(const cot_queue *queue);
+bool cot_queue_can_put(const cot_queue *queue);
+bool cot_queue_is_done(const cot_queue *queue);
+
+#endif

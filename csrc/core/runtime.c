@@ -1,0 +1,73 @@
+#include "core/runtime.h"
+
+#include "port/clock.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+static struct cot_runtime {
+    atomic_uint_fast64_t last_id;
+    atomic_uint_fast64_t interpreters;
+    atomic_uint_fast64_t process_id;
+    atomic_bool is_set_up;
+} runtime;
+
+uint64_t
+cot_runtime_next_id(void)
+{
+    return atomic_fetch_add_explicit(&runtime.last_id, 1, memory_order_relaxed)
+           + 1;
+}
+
+// Mixes well enough that two processes started at once differ.
+static uint64_t
+make_process_id(void)
+{
+    uint64_t mixed = (uint64_t)cot_clock_ns() ^ ((uint64_t)getpid() << 40);
+    mixed *= UINT64_C(0x9e3779b97f4a7c15);
+    mixed ^= mixed >> 29;
+    mixed *= UINT64_C(0xbf58476d1ce4e5b9);
+    return (mixed | UINT64_C(1) << 32) & ~UINT64_C(0xffffffff);
+}
+
+uint64_t
+cot_runtime_process_id(void)
+{
+    uint_fast64_t none = 0;
+    if (atomic_load(&runtime.process_id) == 0) {
+        atomic_compare_exchange_strong(&runtime.process_id, &none,
+                                       make_process_id());
+    }
+    return atomic_load(&runtime.process_id);
+}
+
+void
+cot_runtime_interpreter_opens(void)
+{
+    atomic_fetch_add(&runtime.interpreters, 1);
+}
+
+void
+cot_runtime_interpreter_closed(void)
+{
+    atomic_fetch_sub(&runtime.interpreters, 1);
+}
+
+uint64_t
+cot_runtime_interpreters(void)
+{
+    return atomic_load(&runtime.interpreters);
+}
+
+bool
+cot_runtime_claim_setup(void)
+{
+    return !atomic_exchange(&runtime.is_set_up, true);
+}
+
+void
+cot_runtime_after_fork_in_child(void)
+{
+    atomic_store(&runtime.interpreters, 0);
+    atomic_store(&runtime.process_id, 0);
+}

@@ -1,0 +1,124 @@
+#include "port/thread.h"
+
+#include "port/memory.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAME_SIZE 16  // Linux' limit, with the ending NUL
+
+typedef struct {
+    void (*body)(void *);
+    void *arg;
+    char name[NAME_SIZE];
+} launch;
+
+static void
+set_name(const char *name)
+{
+#ifdef __APPLE__
+    pthread_setname_np(name);
+#else
+    pthread_setname_np(pthread_self(), name);
+#endif
+}
+
+static void *
+run_thread(void *arg)
+{
+    launch own = *(launch *)arg;
+    cot_free(arg);
+    set_name(own.name);
+    own.body(own.arg);
+    return NULL;
+}
+
+static int
+create_detached(launch *start, size_t stack_size)
+{
+    pthread_attr_t attr;
+    int err = pthread_attr_init(&attr);
+    if (err != 0) {
+        return err;
+    }
+    err = pthread_attr_setstacksize(&attr, stack_size);
+    if (err == 0) {
+        err = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    }
+    if (err == 0) {
+        pthread_t thread;
+        err = pthread_create(&thread, &attr, run_thread, start);
+    }
+    pthread_attr_destroy(&attr);
+    return err;
+}
+
+// A fault goes to the thread that made it; blocked there, it would kill the
+// process past its handlers (faulthandler's, for one).
+static void
+fill_but_faults(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE,
+                                 SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        sigdelset(set, faults[i]);
+    }
+}
+
+cot_status
+cot_thread_start(void (*body)(void *), void *arg, size_t stack_size,
+                 const char *name)
+{
+    launch *start = cot_alloc(sizeof(*start));
+    if (start == NULL) {
+        return COT_NO_MEMORY;
+    }
+    *start = (launch){.body = body, .arg = arg};
+    strncpy(start->name, name, NAME_SIZE - 1);
+
+    // A thread inherits the mask of its maker: block all before, not inside.
+    sigset_t all, old;
+    fill_but_faults(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int err = create_detached(start, stack_size);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err != 0) {
+        cot_free(start);
+        return COT_NO_THREAD;
+    }
+    return COT_OK;
+}
+
+cot_thread_ident
+cot_thread_self(void)
+{
+    return (cot_thread_ident)pthread_self();
+}
+
+bool
+cot_thread_is_first(void)
+{
+#ifdef __APPLE__
+    return pthread_main_np() != 0;
+#else
+    return getpid() == (pid_t)syscall(SYS_gettid);
+#endif
+}
+
+void
+cot_thread_yield(void)
+{
+    sched_yield();
+}
+
+cot_status
+cot_thread_at_fork(void (*before)(void), void (*in_parent)(void),
+                   void (*in_child)(void))
+{
+    return pthread_atfork(before, in_parent, in_child) == 0 ? COT_OK
+                                                            : COT_NO_MEMORY;
+}

@@ -1,0 +1,50 @@
+// Threads of the operating system.
+//
+// Every thread made here blocks all signals but those of its own faults, so
+// that they go to threads of the host program (Python handles them on its main
+// thread), and has an explicit stack size, since musl's and macOS' defaults are
+// too small for Python.
+
+#ifndef COT_PORT_THREAD_H
+#define COT_PORT_THREAD_H
+
+#include "port/status.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+// Identifies a thread, as threading.get_ident() does.
+typedef unsigned long cot_thread_ident;
+
+// Starts a detached thread.  `name` is cut to what the system takes (15 bytes
+// on Linux).  The thread tells its end by its own means: nobody joins it.
+COT_MUST_CHECK cot_status cot_thread_start(void (*body)(void *), void *arg,
+                                           size_t stack_size,
+                                           const char *name);
+
+cot_thread_ident cot_thread_self(void);
+
+// Whether this is the process' first thread, to which signals go.
+bool cot_thread_is_first(void);
+
+// Gives up the rest of this timeslice.
+void cot_thread_yield(void);
+
+// A hint to the processor that this is a spin loop.
+static inline void
+cot_cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+// Calls `in_child` in the child of every later fork(2), on its only thread.
+COT_MUST_CHECK cot_status cot_thread_at_fork(void (*before)(void),
+                                             void (*in_parent)(void),
+                                             void (*in_child)(void));
+
+#endif

@@ -1,0 +1,269 @@
+#include "core/outbox.h"
+
+#include "support/check.h"
+
+static cot_task *
+ended_task(cot_outbox *outbox, uint64_t number)
+{
+    cot_task *task = cot_task_create(NULL, number_payload(number),
+                                     COT_CALL_ONE, outbox);
+    CHECK(task != NULL);
+    CHECK(cot_task_begin(task));
+    cot_task_finish(task, COT_OUTCOME_NONE, NULL);
+    return task;
+}
+
+static void
+post_number(cot_outbox *outbox, uint64_t number)
+{
+    cot_task *task = ended_task(outbox, number);
+    cot_outbox_post(outbox, task);
+    cot_task_unref(task);
+}
+
+// The number of the next task, whose only reference is the taker's.
+static uint64_t
+take_posted(cot_outbox *outbox, cot_parker *parker)
+{
+    cot_task *task = NULL;
+    cot_status status;
+    while ((status = cot_outbox_take(outbox, parker, COT_NEVER, &task))
+           == COT_SIGNALLED) {
+    }
+    CHECK_EQ(status, COT_OK);
+    CHECK(task->outbox == outbox);
+    uint64_t number = take_number(task->call);
+    task->call = NULL;
+    cot_task_unref(task);
+    return number;
+}
+
+static void
+what_is_posted_comes_out_in_order(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *task;
+    CHECK(outbox != NULL);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_TIMED_OUT);
+    for (uint64_t i = 0; i < 10; i++) {
+        post_number(outbox, i);
+    }
+    for (uint64_t i = 0; i < 10; i++) {
+        CHECK_EQ(take_posted(outbox, &parker), i);
+    }
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_TIMED_OUT);
+    cot_outbox_unref(outbox);
+    cot_outbox_unref(NULL);
+}
+
+static void
+a_post_adds_one_reference(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *task = ended_task(outbox, 1), *taken;
+    cot_outbox_post(outbox, task);
+    CHECK_EQ(atomic_load(&task->refs), 2);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &taken), COT_OK);
+    CHECK(taken == task);
+    CHECK_EQ(atomic_load(&task->refs), 2);
+    cot_task_unref(taken);
+    cot_task_unref(task);
+    cot_outbox_unref(outbox);
+}
+
+static void
+closed_it_gives_what_it_has(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *task;
+    post_number(outbox, 1);
+    cot_outbox_close(outbox);
+    CHECK_EQ(take_posted(outbox, &parker), 1);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NEVER, &task),
+             COT_SHUT_DOWN);
+    post_number(outbox, 2);  // is kept
+    CHECK_EQ(take_posted(outbox, &parker), 2);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_SHUT_DOWN);
+    cot_outbox_unref(outbox);
+}
+
+static void
+it_has_one_taker(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *task;
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_OK);
+    CHECK(cot_outbox_claim(outbox));
+    CHECK(!cot_outbox_claim(outbox));
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_TIMED_OUT);
+    cot_parker_interrupt(&parker);
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_INTERRUPTED);
+    CHECK(cot_parker_calm(&parker));
+
+    cot_outbox_close(outbox);
+    CHECK(!cot_outbox_claim(outbox));
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_SHUT_DOWN);
+    cot_outbox_resign(outbox);
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_OK);
+
+    // The next taker finds it open.
+    CHECK(cot_outbox_claim(outbox));
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_TIMED_OUT);
+    cot_outbox_resign(outbox);
+    cot_outbox_unref(outbox);
+}
+
+static void
+a_child_has_no_taker(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    CHECK(cot_outbox_claim(outbox));
+    cot_outbox_after_fork_in_child(outbox);
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_OK);
+    post_number(outbox, 1);
+    CHECK(cot_outbox_claim(outbox));
+    CHECK_EQ(take_posted(outbox, &parker), 1);
+    cot_outbox_resign(outbox);
+    cot_outbox_unref(outbox);
+}
+
+static void
+an_interrupt_ends_the_wait(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *task;
+    cot_parker_interrupt(&parker);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NEVER, &task),
+             COT_INTERRUPTED);
+    // What is there comes first: it needs no wait.
+    post_number(outbox, 3);
+    CHECK_EQ(take_posted(outbox, &parker), 3);
+    cot_outbox_unref(outbox);
+}
+
+#define POSTERS 3
+#define POSTS 1000
+
+typedef struct {
+    cot_outbox *outbox;
+    cot_parker parker;  // the taker's
+    atomic_bool has_begun;
+    bool is_satisfied;  // the taker's, before its last act
+    uint64_t sum;
+    int taken;
+} shared;
+
+static void
+take_all(void *arg, size_t idx)
+{
+    shared *all = arg;
+    CHECK(cot_outbox_claim(all->outbox));
+    atomic_store(&all->has_begun, true);
+    cot_task *task;
+    cot_status status;
+    while ((status = cot_outbox_take(all->outbox, &all->parker, COT_NEVER,
+                                     &task))
+           != COT_SHUT_DOWN) {
+        if (status == COT_OK) {
+            all->sum += take_number(task->call);
+            all->taken++;
+            task->call = NULL;
+            cot_task_unref(task);
+        }
+    }
+    all->is_satisfied = true;
+    cot_outbox_resign(all->outbox);
+}
+
+static void
+close_and_join(shared *all)
+{
+    cot_parker parker = {0};
+    cot_status status;
+    cot_outbox_close(all->outbox);
+    while ((status = cot_outbox_join(all->outbox, &parker, COT_NEVER))
+           == COT_SIGNALLED) {
+    }
+    CHECK_EQ(status, COT_OK);
+    CHECK(all->is_satisfied);
+}
+
+static void
+a_waiting_taker_is_woken(void)
+{
+    shared all = {.outbox = cot_outbox_create()};
+    test_threads taker;
+    start_threads(&taker, 1, take_all, &all);
+    for (uint64_t i = 1; i <= 3; i++) {
+        WAIT_UNTIL(is_asleep(&all.parker));
+        post_number(all.outbox, i);
+    }
+    WAIT_UNTIL(is_asleep(&all.parker));
+    close_and_join(&all);
+    join_threads(&taker);
+    CHECK(all.sum == 6 && all.taken == 3);
+    cot_outbox_unref(all.outbox);
+}
+
+static void
+post_many(void *arg, size_t idx)
+{
+    shared *all = arg;
+    for (uint64_t i = 1; i <= POSTS; i++) {
+        post_number(all->outbox, i);
+    }
+}
+
+static void
+none_is_lost(void)
+{
+    shared all = {.outbox = cot_outbox_create()};
+    test_threads taker, posters;
+    start_threads(&taker, 1, take_all, &all);
+    start_threads(&posters, POSTERS, post_many, &all);
+    join_threads(&posters);
+    WAIT_UNTIL(atomic_load(&all.has_begun));
+    close_and_join(&all);
+    join_threads(&taker);
+    CHECK_EQ(all.taken, POSTERS * POSTS);
+    CHECK_EQ(all.sum, POSTERS * POSTS * (POSTS + 1) / 2);
+    cot_outbox_unref(all.outbox);
+}
+
+static bool
+create_outbox(void *arg)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_outbox_unref(outbox);
+    return outbox != NULL;
+}
+
+static void
+memory_may_run_out(void)
+{
+    CHECK_EQ(fail_each_allocation(create_outbox, NULL), 1);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const test_case tests[] = {
+        TEST(what_is_posted_comes_out_in_order),
+        TEST(a_post_adds_one_reference),
+        TEST(closed_it_gives_what_it_has),
+        TEST(it_has_one_taker),
+        TEST(a_child_has_no_taker),
+        TEST(an_interrupt_ends_the_wait),
+        TEST(a_waiting_taker_is_woken),
+        TEST(none_is_lost),
+        TEST(memory_may_run_out),
+        {0},
+    };
+    return run_tests(tests, argc, argv);
+}
