@@ -1,0 +1,298 @@
+#include "codec/hooks.h"
+
+#include "compat/compat.h"
+
+static const char HANDLE[] = "coterie.codec";
+static const char ATTACHMENTS[] = "coterie.attachments";
+
+cot_codec *
+cot_hook_codec(PyObject *handle)
+{
+    return PyCapsule_GetPointer(handle, HANDLE);
+}
+
+// The encoding of `obj` by which coterie._byvalue sees whether it changed.
+static PyObject *
+fingerprint(PyObject *handle, PyObject *obj)
+{
+    cot_codec *codec = cot_hook_codec(handle);
+    if (codec == NULL) {
+        return NULL;
+    }
+    cot_encoder *encoder = cot_encoder_take(codec,
+                                            COT_CANONICAL | COT_COMPARED);
+    if (encoder == NULL) {
+        return NULL;
+    }
+    PyObject *bytes = NULL;
+    if (cot_encode_root(encoder, obj) == 0) {
+        bytes = cot_encoder_take_bytes(encoder);
+    }
+    else if (encoder->gave_up) {
+        bytes = cot_pickle(encoder, obj);
+    }
+    cot_encoder_give_back(encoder);
+    return bytes;
+}
+
+static PyMethodDef fingerprint_method = {
+    "fingerprint",
+    fingerprint,
+    METH_O,
+    "fingerprint($module, obj, /)\n--\n\nAn encoding, to be compared.",
+};
+
+// A number that no earlier state of the class has had.
+static PyObject *
+version(PyObject *handle, PyObject *cls)
+{
+    if (!PyType_Check(cls)) {
+        PyErr_SetString(PyExc_TypeError, "not a class");
+        return NULL;
+    }
+    if (!PyUnstable_Type_AssignVersionTag((PyTypeObject *)cls)) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLong(((PyTypeObject *)cls)->tp_version_tag);
+}
+
+static PyMethodDef version_method = {
+    "version",
+    version,
+    METH_O,
+    "version($module, cls, /)\n--\n\nChanges with the class; None: unknown.",
+};
+
+static int
+set_up(cot_codec *codec)
+{
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    uint64_t origin = codec->process_id
+                      + (uint64_t)PyInterpreterState_GetID(interpreter);
+    PyObject *is_main = interpreter == PyInterpreterState_Main() ? Py_True
+                                                                 : Py_False;
+    PyObject *first = PyCFunction_New(&fingerprint_method, codec->handle);
+    PyObject *second = PyCFunction_New(&version_method, codec->handle);
+    PyObject *done = NULL;
+    if (first != NULL && second != NULL) {
+        done = PyObject_CallMethod(codec->by_value, "set_up", "KOOO",
+                                   (unsigned long long)origin, is_main, first,
+                                   second);
+    }
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static int
+need_attribute(PyObject *module, const char *name, PyObject **attribute)
+{
+    if (*attribute == NULL) {
+        *attribute = PyObject_GetAttrString(module, name);
+    }
+    return *attribute ? 0 : -1;
+}
+
+// Everything is in place once `fill` is, the last one.
+static int
+need_by_value(cot_codec *codec)
+{
+    if (codec->fill != NULL) {
+        return 0;
+    }
+    if (codec->handle == NULL) {
+        codec->handle = PyCapsule_New(codec, HANDLE, NULL);
+    }
+    if (codec->handle == NULL) {
+        return -1;
+    }
+    PyObject *module = PyImport_ImportModule("coterie._byvalue");
+    if (module == NULL) {
+        return -1;
+    }
+    Py_XSETREF(codec->by_value, module);
+    return set_up(codec) < 0
+                   || need_attribute(module, "reduce", &codec->reduce) < 0
+                   || need_attribute(module, "make", &codec->make) < 0
+                   || need_attribute(module, "fill", &codec->fill) < 0
+               ? -1
+               : 0;
+}
+
+PyObject *
+cot_hook_reduce(cot_codec *codec, PyObject *obj)
+{
+    if (need_by_value(codec) < 0) {
+        return NULL;
+    }
+    return PyObject_CallOneArg(codec->reduce, obj);
+}
+
+PyObject *
+cot_hook_make(cot_codec *codec, PyObject *arguments)
+{
+    if (need_by_value(codec) < 0) {
+        return NULL;
+    }
+    return PyObject_CallOneArg(codec->make, arguments);
+}
+
+int
+cot_hook_fill(cot_codec *codec, PyObject *function, PyObject *state)
+{
+    PyObject *arguments[] = {function, state};
+    PyObject *done = PyObject_Vectorcall(codec->fill, arguments, 2, NULL);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+PyObject *
+cot_hook_witnesses(cot_codec *codec, PyObject *callable)
+{
+    if (need_by_value(codec) < 0) {
+        return NULL;
+    }
+    return PyObject_CallMethod(codec->by_value, "witnesses", "O", callable);
+}
+
+PyObject *
+cot_hook_import(PyObject *name)
+{
+    return PyImport_Import(name);
+}
+
+PyObject *
+cot_hook_find(PyObject *module, PyObject *name)
+{
+    PyObject *found = cot_hook_import(module);
+    Py_ssize_t len = PyUnicode_GET_LENGTH(name);
+    Py_ssize_t start = 0;
+    while (found != NULL && start <= len) {
+        Py_ssize_t dot = PyUnicode_FindChar(name, '.', start, len, 1);
+        if (dot < 0) {
+            dot = len;
+        }
+        PyObject *part = PyUnicode_Substring(name, start, dot);
+        PyObject *next = part ? PyObject_GetAttr(found, part) : NULL;
+        Py_XDECREF(part);
+        Py_SETREF(found, next);
+        start = dot + 1;
+    }
+    return found;
+}
+
+// Pickles
+
+static int
+need_pickling(cot_codec *codec)
+{
+    if (codec->pickling == NULL) {
+        if (need_by_value(codec) < 0) {
+            return -1;
+        }
+        codec->pickling = PyImport_ImportModule("coterie._pickling");
+    }
+    return codec->pickling ? 0 : -1;
+}
+
+// The number for one of coterie's shared objects, None for any other object.
+static PyObject *
+attach(PyObject *attachments, PyObject *obj)
+{
+    cot_encoder *encoder = PyCapsule_GetPointer(attachments, ATTACHMENTS);
+    if (encoder == NULL) {
+        return NULL;
+    }
+    cot_codec *codec = encoder->codec;
+    cot_object *object = codec->unwrap ? codec->unwrap(codec->context, obj)
+                                       : NULL;
+    if (object == NULL) {
+        Py_RETURN_NONE;
+    }
+    Py_ssize_t at = cot_encoder_attach(encoder, object);
+    return at < 0 ? NULL : PyLong_FromSsize_t(at);
+}
+
+static PyMethodDef attach_method = {
+    "attach",
+    attach,
+    METH_O,
+    "attach($module, obj, /)\n--\n\nThe number for a shared object, or None.",
+};
+
+PyObject *
+cot_pickle(cot_encoder *encoder, PyObject *obj)
+{
+    cot_codec *codec = encoder->codec;
+    if (need_pickling(codec) < 0) {
+        return NULL;
+    }
+    PyObject *capsule = PyCapsule_New(encoder, ATTACHMENTS, NULL);
+    if (capsule == NULL) {
+        return NULL;
+    }
+    PyObject *bytes = NULL;
+    PyObject *function = PyCFunction_New(&attach_method, capsule);
+    if (function != NULL) {
+        bytes = PyObject_CallMethod(codec->pickling, "dumps", "OO", obj,
+                                    function);
+        Py_DECREF(function);
+    }
+    // A traceback may keep the function: it must not find the encoder then.
+    PyCapsule_SetName(capsule, "gone");
+    Py_DECREF(capsule);
+    if (bytes != NULL && !PyBytes_CheckExact(bytes)) {
+        PyErr_SetString(PyExc_SystemError, "coterie._pickling: no bytes");
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
+static PyObject *
+wrap_objects(cot_codec *codec, cot_object *const *objects, uint32_t len)
+{
+    PyObject *list = PyTuple_New(len);
+    for (uint32_t i = 0; list != NULL && i < len; i++) {
+        PyObject *wrapped = codec->wrap(codec->context, objects[i]);
+        if (wrapped == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyTuple_SET_ITEM(list, i, wrapped);
+    }
+    return list;
+}
+
+PyObject *
+cot_unpickle(cot_codec *codec, const uint8_t *bytes, size_t len,
+             cot_object *const *objects, uint32_t objects_len)
+{
+    if (need_pickling(codec) < 0) {
+        return NULL;
+    }
+    PyObject *wrapped = wrap_objects(codec, objects, objects_len);
+    if (wrapped == NULL) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    PyObject *view = PyMemoryView_FromMemory((char *)(uintptr_t)bytes,
+                                             (Py_ssize_t)len, PyBUF_READ);
+    if (view != NULL) {
+        result = PyObject_CallMethod(codec->pickling, "loads", "OO", view,
+                                     wrapped);
+        // A traceback may keep the view: it must not find the bytes then.
+        PyObject *error = PyErr_GetRaisedException();
+        PyObject *done = PyObject_CallMethod(view, "release", NULL);
+        Py_XDECREF(done);
+        Py_DECREF(view);
+        if (error != NULL) {
+            PyErr_SetRaisedException(error);
+        }
+        else if (done == NULL) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_DECREF(wrapped);
+    return result;
+}

@@ -1,0 +1,29 @@
+// What differs between versions of CPython, or is not promised to stay.
+//
+// The only file that may use such things.  Each entry says why, and what the
+// fallback is.
+
+#ifndef COT_COMPAT_COMPAT_H
+#define COT_COMPAT_COMPAT_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#if PY_VERSION_HEX < 0x030D0000
+#error "coterie needs CPython 3.13 or newer"
+#endif
+
+#ifdef Py_GIL_DISABLED
+#error "coterie needs a CPython with a GIL: on the free-threaded build, threads are parallel by themselves"
+#endif
+
+#define COT_TRACING_REFUSAL \
+    "tracemalloc is tracing: below CPython 3.15 this crashes or hangs with " \
+    "several interpreters (gh-134604); call tracemalloc.stop() first"
+
+// Whether tracemalloc runs on a CPython that cannot bear it together with
+// interpreters.  No GIL needed.
+bool cot_compat_is_tracing_unsafe(void);
+
+#endif
