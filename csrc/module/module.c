@@ -1,0 +1,367 @@
+// coterie._core: the tables of its types and exceptions, and its functions.
+
+#include "core/runtime.h"
+#include "types/blocking.h"
+#include "types/dispatcher.h"
+#include "types/errors.h"
+#include "types/fork_guard.h"
+#include "types/future_type.h"
+#include "types/pool_type.h"
+#include "types/queue_type.h"
+#include "types/state.h"
+
+#include <stddef.h>
+
+// ---- tables --------------------------------------------------------------
+
+typedef struct {
+    const char *name;
+    PyType_Spec *spec;
+    size_t offset;  // of the type in module_state
+} type_row;
+
+static const type_row type_rows[] = {
+    {"Queue", &cot_queue_spec, offsetof(module_state, queue_type)},
+    {"Future", &cot_future_spec, offsetof(module_state, future_type)},
+    {"Pool", &cot_pool_spec, offsetof(module_state, pool_type)},
+};
+
+typedef enum {
+    FROM_EXCEPTION,
+    FROM_BASE_EXCEPTION,
+    FROM_ERROR,          // CoterieError
+    FROM_ERROR_TYPE,     // CoterieError and TypeError
+    FROM_ERROR_RUNTIME,  // CoterieError and RuntimeError
+} exception_base;
+
+typedef struct {
+    const char *name;
+    exception_base base;
+    size_t offset;
+    const char *doc;
+} exception_row;
+
+static const exception_row exception_rows[] = {
+    {"coterie.CoterieError", FROM_EXCEPTION,
+     offsetof(module_state, coterie_error),
+     "What all exceptions of coterie derive from, but Interrupted."},
+    {"coterie.NotShareableError", FROM_ERROR_TYPE,
+     offsetof(module_state, not_shareable_error),
+     "A value cannot be sent to another interpreter."},
+    {"coterie.RemoteError", FROM_ERROR_RUNTIME,
+     offsetof(module_state, remote_error),
+     "A call raised an exception that could not be sent: its account."},
+    {"coterie.WorkerLost", FROM_ERROR_RUNTIME,
+     offsetof(module_state, worker_lost),
+     "A worker ended before its call did."},
+    {"coterie.ForkRefused", FROM_ERROR_RUNTIME,
+     offsetof(module_state, fork_refused),
+     "os.fork() was refused since interpreters of coterie are alive."},
+    {"coterie.Interrupted", FROM_BASE_EXCEPTION,
+     offsetof(module_state, interrupted),
+     "Raised inside a running call that somebody stops."},
+};
+
+#define LEN(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static PyObject **
+slot_at(module_state *state, size_t offset)
+{
+    return (PyObject **)((char *)state + offset);
+}
+
+static PyObject *
+make_bases(module_state *state, exception_base base)
+{
+    switch (base) {
+    case FROM_EXCEPTION:
+        return PyTuple_Pack(1, PyExc_Exception);
+    case FROM_BASE_EXCEPTION:
+        return PyTuple_Pack(1, PyExc_BaseException);
+    case FROM_ERROR:
+        return PyTuple_Pack(1, state->coterie_error);
+    case FROM_ERROR_TYPE:
+        return PyTuple_Pack(2, state->coterie_error, PyExc_TypeError);
+    case FROM_ERROR_RUNTIME:
+        return PyTuple_Pack(2, state->coterie_error, PyExc_RuntimeError);
+    }
+    Py_UNREACHABLE();
+}
+
+static int
+add_exceptions(PyObject *module, module_state *state)
+{
+    for (size_t i = 0; i < LEN(exception_rows); i++) {
+        const exception_row *row = &exception_rows[i];
+        PyObject *bases = make_bases(state, row->base);
+        PyObject *exc =
+            bases ? PyErr_NewExceptionWithDoc(row->name, row->doc, bases, NULL)
+                  : NULL;
+        Py_XDECREF(bases);
+        if (exc == NULL) {
+            return -1;
+        }
+        *slot_at(state, row->offset) = exc;
+        const char *name = row->name + sizeof("coterie.") - 1;
+        if (PyModule_AddObjectRef(module, name, exc) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+add_types(PyObject *module, module_state *state)
+{
+    for (size_t i = 0; i < LEN(type_rows); i++) {
+        const type_row *row = &type_rows[i];
+        PyObject *type = PyType_FromModuleAndSpec(module, row->spec, NULL);
+        if (type == NULL) {
+            return -1;
+        }
+        *slot_at(state, row->offset) = type;
+        if (PyModule_AddObjectRef(module, row->name, type) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+// ---- functions -----------------------------------------------------------
+
+static module_state *
+state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+PyDoc_STRVAR(dumps_doc,
+             "dumps($module, obj, /)\n--\n\n"
+             "The object as bytes, in the format that coterie sends.\n\n"
+             "Raises NotShareableError for what cannot leave the process.\n"
+             "The block belongs to this version of Python and of coterie.");
+
+static PyObject *
+core_dumps(PyObject *module, PyObject *obj)
+{
+    module_state *state = state_of(module);
+    PyObject *block = cot_dumps(&state->codec, obj);
+    return block ? block : raise_not_shareable(state, "object not shareable");
+}
+
+PyDoc_STRVAR(loads_doc,
+             "loads($module, block, /)\n--\n\n"
+             "The object that dumps() made the bytes-like block from.\n\n"
+             "Raises ValueError for a block that was cut or changed.  A block\n"
+             "may run code when loaded, as a pickle does: load only what\n"
+             "comes from where you trust.");
+
+static PyObject *
+core_loads(PyObject *module, PyObject *block)
+{
+    return cot_loads(&state_of(module)->codec, block);
+}
+
+static PyObject *
+core_pools(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return pool_list(state_of(module));
+}
+
+static PyObject *
+core_leave(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    state_of(module)->is_leaving = true;
+    Py_RETURN_NONE;
+}
+
+static bool
+is_home_empty(void *arg)
+{
+    return cot_home_is_empty(arg);
+}
+
+static cot_status
+attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_home_join(arg, parker, deadline_ns);
+}
+
+static const blocking_op join_op = {is_home_empty, attempt_join};
+
+static PyObject *
+core_join(PyObject *module, PyObject *timeout)
+{
+    module_state *state = state_of(module);
+    int64_t deadline_ns;
+    cot_status status;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || cot_block(state, &join_op, state->home, deadline_ns, &status) < 0) {
+        return NULL;
+    }
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static PyObject *
+core_end_dispatcher(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    if (dispatcher_end(state_of(module)) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+core_was_interrupted(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(state_of(module)->was_interrupted);
+}
+
+static PyObject *
+core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(cot_runtime_interpreters());
+}
+
+static PyObject *
+core_after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    cot_runtime_after_fork_in_child();
+    cot_home_after_fork_in_child(state_of(module)->home);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef core_methods[] = {
+    {"dumps", core_dumps, METH_O, dumps_doc},
+    {"loads", core_loads, METH_O, loads_doc},
+    {"pools", core_pools, METH_NOARGS,
+     PyDoc_STR("pools($module, /)\n--\n\n"
+               "A Pool for each of this interpreter's that has workers.")},
+    {"leave", core_leave, METH_NOARGS,
+     PyDoc_STR("leave($module, /)\n--\n\n"
+               "This interpreter is about to end.")},
+    {"join", core_join, METH_O,
+     PyDoc_STR("join($module, timeout, /)\n--\n\n"
+               "Wait until this interpreter has no worker: whether so.")},
+    {"end_dispatcher", core_end_dispatcher, METH_NOARGS,
+     PyDoc_STR("end_dispatcher($module, /)\n--\n\n"
+               "Run the callbacks that are due, and end their thread.")},
+    {"was_interrupted", core_was_interrupted, METH_NOARGS,
+     PyDoc_STR("was_interrupted($module, /)\n--\n\n"
+               "Whether KeyboardInterrupt has left a wait of coterie's.")},
+    {"interpreters", core_interpreters, METH_NOARGS,
+     PyDoc_STR("interpreters($module, /)\n--\n\n"
+               "How many interpreters of coterie are alive.")},
+    {"after_fork_in_child", core_after_fork_in_child, METH_NOARGS,
+     PyDoc_STR("after_fork_in_child($module, /)\n--\n\n"
+               "Forget the threads that the fork left behind.")},
+    {NULL},
+};
+
+// ---- life ----------------------------------------------------------------
+
+static cot_object *
+unwrap(void *context, PyObject *obj)
+{
+    return queue_unwrap(context, obj);
+}
+
+static PyObject *
+wrap(void *context, cot_object *object)
+{
+    return queue_wrap(context, object);
+}
+
+static int
+core_exec(PyObject *module)
+{
+    module_state *state = state_of(module);
+    state->interpreter = PyInterpreterState_Get();
+    state->is_main = state->interpreter == PyInterpreterState_Main();
+    state->home = cot_home_create();
+    if (state->home == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    state->codec.unwrap = unwrap;
+    state->codec.wrap = wrap;
+    state->codec.context = state;
+    if (add_exceptions(module, state) < 0 || add_types(module, state) < 0) {
+        return -1;
+    }
+    state->codec.not_shareable = state->not_shareable_error;
+    state->codec.process_id = cot_runtime_process_id();
+    return fork_guard_install(state);
+}
+
+static int
+core_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    module_state *state = state_of(module);
+    for (size_t i = 0; i < LEN(type_rows); i++) {
+        Py_VISIT(*slot_at(state, type_rows[i].offset));
+    }
+    for (size_t i = 0; i < LEN(exception_rows); i++) {
+        Py_VISIT(*slot_at(state, exception_rows[i].offset));
+    }
+    for (size_t i = 0; i < LAZY_LEN; i++) {
+        Py_VISIT(state->lazy[i]);
+    }
+    Py_VISIT(state->wrapped);
+    return cot_codec_traverse(&state->codec, visit, arg);
+}
+
+static int
+core_clear(PyObject *module)
+{
+    module_state *state = state_of(module);
+    for (size_t i = 0; i < LEN(type_rows); i++) {
+        Py_CLEAR(*slot_at(state, type_rows[i].offset));
+    }
+    for (size_t i = 0; i < LEN(exception_rows); i++) {
+        Py_CLEAR(*slot_at(state, exception_rows[i].offset));
+    }
+    for (size_t i = 0; i < LAZY_LEN; i++) {
+        Py_CLEAR(state->lazy[i]);
+    }
+    Py_CLEAR(state->wrapped);
+    cot_codec_clear(&state->codec);
+    return 0;
+}
+
+static void
+core_free(void *module)
+{
+    (void)core_clear(module);
+    module_state *state = state_of(module);
+    cot_home_unref(state->home);
+    state->home = NULL;
+}
+
+static PyModuleDef_Slot core_slots[] = {
+    {Py_mod_exec, core_exec},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    // The encoder relies on a GIL: a value does not change while it is walked.
+    {Py_mod_gil, Py_MOD_GIL_USED},
+    {0, NULL},
+};
+
+PyModuleDef cot_module_def = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "coterie._core",
+    .m_doc = PyDoc_STR("The C part of coterie."),
+    .m_size = sizeof(module_state),
+    .m_methods = core_methods,
+    .m_slots = core_slots,
+    .m_traverse = core_traverse,
+    .m_clear = core_clear,
+    .m_free = core_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&cot_module_def);
+}

@@ -1,0 +1,124 @@
+#include "types/blocking.h"
+
+#include "core/spin.h"
+#include "types/errors.h"
+
+#include <math.h>
+
+// While the main thread waits, a signal wakes it by itself; the slice is for
+// the one that arrives between the look at the flag and the sleep.
+#define SLICE (50 * COT_MS)
+
+#define HELD_SPIN (10 * COT_US)
+
+static cot_parker *
+own_parker(module_state *state, cot_parker *local)
+{
+    if (state->worker != NULL && state->worker_ident == cot_thread_self()) {
+        return &state->worker->parker;
+    }
+    return local;
+}
+
+// Raises in place of the asynchronous exception that came with the interrupt.
+static int
+take_interrupt(module_state *state, cot_parker *parker)
+{
+    cot_parker_calm(parker);
+    PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), NULL);
+    raise_status(state, COT_INTERRUPTED);
+    return -1;
+}
+
+// True when the operation is decided: not "time is up for now".
+static bool
+poll_attached(const blocking_op *op, void *arg, cot_parker *parker,
+              cot_status *status)
+{
+    cot_spin spin = cot_spin_for(HELD_SPIN);
+    do {
+        if (op->is_ready(arg)) {
+            *status = op->attempt(arg, parker, COT_NOW);
+            if (*status != COT_TIMED_OUT && *status != COT_INTERRUPTED) {
+                return true;
+            }
+        }
+    } while (cot_spin_once(&spin));
+    return false;
+}
+
+int
+cot_block(module_state *state, const blocking_op *op, void *arg,
+          int64_t deadline_ns, cot_status *status)
+{
+    cot_parker local = {0};
+    cot_parker *parker = own_parker(state, &local);
+
+    *status = op->attempt(arg, parker, COT_NOW);
+    if (*status == COT_INTERRUPTED) {
+        return take_interrupt(state, parker);
+    }
+    if (*status != COT_TIMED_OUT || deadline_ns == COT_NOW) {
+        return 0;
+    }
+    if (poll_attached(op, arg, parker, status)) {
+        return 0;
+    }
+    bool needs_slices = state->is_main && cot_thread_is_first();
+    for (;;) {
+        if (PyErr_CheckSignals() < 0) {
+            state->was_interrupted |=
+                PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+            return -1;
+        }
+        int64_t until_ns = deadline_ns;
+        if (needs_slices) {
+            int64_t slice_ns = cot_clock_after(SLICE);
+            until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
+        }
+        PyThreadState *tstate = PyEval_SaveThread();
+        *status = op->attempt(arg, parker, until_ns);
+        PyEval_RestoreThread(tstate);
+        if (*status == COT_INTERRUPTED) {
+            return take_interrupt(state, parker);
+        }
+        if (*status != COT_SIGNALLED
+            && (*status != COT_TIMED_OUT || until_ns == deadline_ns)) {
+            return 0;
+        }
+    }
+}
+
+int
+deadline_from_timeout(PyObject *timeout, bool clips, int64_t *deadline_ns)
+{
+    if (timeout == NULL || timeout == Py_None) {
+        *deadline_ns = COT_NEVER;
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError,
+                         "timeout must be None or a number of seconds, "
+                         "not %.200s",
+                         Py_TYPE(timeout)->tp_name);
+        }
+        return -1;
+    }
+    if (isnan(seconds) || (seconds < 0 && !clips)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "'timeout' must be a non-negative number");
+        return -1;
+    }
+    if (seconds <= 0) {
+        *deadline_ns = COT_NOW;
+    }
+    else if (seconds >= 9e9) {  // 285 years
+        *deadline_ns = COT_NEVER;
+    }
+    else {
+        *deadline_ns = cot_clock_after((int64_t)(seconds * 1e9));
+    }
+    return 0;
+}

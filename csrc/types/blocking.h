@@ -1,0 +1,30 @@
+// The one place where a thread waits with its interpreter released.
+//
+// A blocking operation of the core is two functions: a cheap look whether it
+// would wait, and an attempt with a deadline.  cot_block tries at once; polls
+// for a moment with the GIL held (another thread that wants to compute would
+// keep it for a whole switch interval: the convoy); then detaches the thread
+// state and attempts until it is done, the deadline has passed, a signal
+// handler of Python has raised, or somebody interrupts this worker.
+
+#ifndef COT_TYPES_BLOCKING_H
+#define COT_TYPES_BLOCKING_H
+
+#include "types/state.h"
+
+typedef struct {
+    bool (*is_ready)(void *arg);  // a hint; no waiting
+    cot_status (*attempt)(void *arg, cot_parker *parker, int64_t deadline_ns);
+} blocking_op;
+
+// 0 with what the operation answered in *status (COT_TIMED_OUT once the
+// deadline has passed); -1 with an exception set: the operation had no effect.
+int cot_block(module_state *state, const blocking_op *op, void *arg,
+              int64_t deadline_ns, cot_status *status);
+
+// A timeout argument, None or a number of seconds, as a deadline.  -1 with an
+// exception set.  A timeout below 0 is 0 if `clips`, else a ValueError.
+int deadline_from_timeout(PyObject *timeout, bool clips,
+                          int64_t *deadline_ns);
+
+#endif

@@ -1,0 +1,99 @@
+#include "types/dispatcher.h"
+
+#include "port/memory.h"
+#include "types/blocking.h"
+#include "types/errors.h"
+#include "types/future_type.h"
+
+#define STACK_SIZE ((size_t)16 << 20)
+
+typedef struct {
+    cot_home *home;                   // shared: one reference
+    PyInterpreterState *interpreter;  // borrowed: it joins us before it ends
+} post;
+
+static void
+deliver_all(cot_outbox *outbox)
+{
+    cot_parker parker = {0};
+    cot_task *task;
+    for (;;) {
+        PyThreadState *tstate = PyEval_SaveThread();
+        cot_status status =
+            cot_outbox_take(outbox, &parker, COT_NEVER, &task);
+        PyEval_RestoreThread(tstate);
+        if (status == COT_SHUT_DOWN) {
+            return;
+        }
+        if (status == COT_OK) {
+            future_deliver(task);
+        }
+    }
+}
+
+static void
+run_dispatcher(void *arg)
+{
+    post own = *(post *)arg;
+    cot_free(arg);
+    cot_outbox *outbox = cot_home_outbox(own.home);
+    PyThreadState *tstate = PyThreadState_New(own.interpreter);
+    if (tstate != NULL) {
+        PyEval_RestoreThread(tstate);
+        deliver_all(outbox);
+        PyThreadState_Clear(tstate);
+        PyThreadState_DeleteCurrent();
+    }
+    cot_outbox_resign(outbox);
+    cot_home_unref(own.home);
+}
+
+int
+dispatcher_ensure(module_state *state)
+{
+    cot_outbox *outbox = cot_home_outbox(state->home);
+    if (!cot_outbox_claim(outbox)) {
+        return 0;
+    }
+    cot_status status = COT_NO_MEMORY;
+    post *start = cot_alloc(sizeof(*start));
+    if (start != NULL) {
+        *start = (post){state->home, state->interpreter};
+        cot_home_ref(state->home);
+        status = cot_thread_start(run_dispatcher, start, STACK_SIZE,
+                                  "coterie-notify");
+    }
+    if (status != COT_OK) {
+        if (start != NULL) {
+            cot_home_unref(start->home);
+            cot_free(start);
+        }
+        cot_outbox_resign(outbox);
+        raise_status(state, status);
+        return -1;
+    }
+    return 0;
+}
+
+static bool
+never_ready(void *arg)
+{
+    return false;
+}
+
+static cot_status
+attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_outbox_join(arg, parker, deadline_ns);
+}
+
+static const blocking_op join_op = {never_ready, attempt_join};
+
+int
+dispatcher_end(module_state *state)
+{
+    cot_outbox *outbox = cot_home_outbox(state->home);
+    cot_status status;
+    cot_outbox_close(outbox);
+    return cot_block(state, &join_op, outbox, COT_NEVER, &status);
+}

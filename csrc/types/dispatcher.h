@@ -1,0 +1,20 @@
+// The thread that tells an interpreter's futures that their tasks ended.
+//
+// It exists once somebody added a callback or waits for several futures, takes
+// ended tasks from the outbox, and runs the callbacks in the interpreter that
+// asked for the tasks.  It is no thread that `threading` started.
+
+#ifndef COT_TYPES_DISPATCHER_H
+#define COT_TYPES_DISPATCHER_H
+
+#include "types/state.h"
+
+// Starts this interpreter's dispatcher unless it runs.  -1 with an exception
+// set.
+int dispatcher_ensure(module_state *state);
+
+// Lets it deliver what is in the outbox, and waits until it ended.  -1 with an
+// exception set.
+int dispatcher_end(module_state *state);
+
+#endif

@@ -1,0 +1,43 @@
+#include "types/fork_guard.h"
+
+#include "core/runtime.h"
+
+#include <string.h>
+
+static const char refusal[] =
+    "os.fork() while coterie's interpreters are alive would kill the child "
+    "process. Shut the executors down first, or fork before they start; for "
+    "multiprocessing and ProcessPoolExecutor use the 'spawn' or 'forkserver' "
+    "start method instead of 'fork': "
+    "multiprocessing.set_start_method('spawn')";
+
+static void
+refuse(void)
+{
+    module_state *state = state_of_current();
+    if (state != NULL) {
+        PyErr_SetString(state->fork_refused, refusal);
+    }
+}
+
+static int
+audit(const char *event, PyObject *args, void *user_data)
+{
+    if (event[0] == 'o'
+        && (strcmp(event, "os.fork") == 0 || strcmp(event, "os.forkpty") == 0)
+        && cot_runtime_interpreters() > 0) {
+        refuse();
+        return -1;
+    }
+    return 0;
+}
+
+int
+fork_guard_install(module_state *state)
+{
+    if (state->is_main && cot_runtime_claim_setup()
+        && PySys_AddAuditHook(audit, NULL) < 0) {
+        return -1;
+    }
+    return 0;
+}

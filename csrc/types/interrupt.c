@@ -1,0 +1,84 @@
+#include "types/interrupt.h"
+
+#include "port/memory.h"
+#include "types/worker.h"
+
+// Python code runs on it: a destructor, an exception's constructor.
+#define STACK_SIZE ((size_t)16 << 20)
+
+typedef struct visit {
+    struct visit *next;
+    cot_worker *worker;  // borrowed: it has a guest
+    cot_task *task;      // borrowed: compared, never used
+} visit;
+
+static void
+raise_in(cot_worker *worker, worker_host *host, const cot_task *task)
+{
+    // The worker drops its task under the GIL that is held here.
+    if (atomic_load_explicit(&worker->task, memory_order_acquire) != task) {
+        return;
+    }
+    host->was_interrupted = true;
+    PyThreadState_SetAsyncExc(host->ident, host->interrupted);
+    cot_parker_interrupt(&worker->parker);
+}
+
+static void
+run_visit(void *arg)
+{
+    visit *own = arg;
+    worker_host *host = own->worker->host;
+    PyThreadState *tstate = PyThreadState_New(host->interpreter);
+    if (tstate != NULL) {
+        PyEval_RestoreThread(tstate);
+        raise_in(own->worker, host, own->task);
+        PyThreadState_Clear(tstate);
+        PyThreadState_DeleteCurrent();
+    }
+    cot_worker_leave(own->worker);
+    cot_free(own);
+}
+
+typedef struct {
+    visit *visits;  // owned
+    bool is_short;  // of memory
+} round_trip;
+
+static void
+plan_visit(cot_worker *worker, void *arg)
+{
+    round_trip *trip = arg;
+    cot_task *task = atomic_load_explicit(&worker->task, memory_order_acquire);
+    if (task == NULL) {
+        return;
+    }
+    visit *own = cot_alloc(sizeof(*own));
+    if (own == NULL) {
+        trip->is_short = true;
+        return;
+    }
+    cot_worker_enter_locked(worker);
+    *own = (visit){trip->visits, worker, task};
+    trip->visits = own;
+}
+
+cot_status
+interrupt_running(cot_pool *pool)
+{
+    round_trip trip = {0};
+    cot_pool_each_busy(pool, plan_visit, &trip);
+    cot_status status = trip.is_short ? COT_NO_MEMORY : COT_OK;
+    while (trip.visits != NULL) {
+        visit *own = trip.visits;
+        trip.visits = own->next;
+        cot_status started = cot_thread_start(run_visit, own, STACK_SIZE,
+                                              "coterie-visit");
+        if (started != COT_OK) {
+            cot_worker_leave(own->worker);
+            cot_free(own);
+            status = started;
+        }
+    }
+    return status;
+}

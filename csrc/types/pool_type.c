@@ -1,0 +1,625 @@
+#include "types/pool_type.h"
+
+#include "compat/compat.h"
+#include "port/memory.h"
+#include "types/blocking.h"
+#include "types/errors.h"
+#include "types/future_type.h"
+#include "types/interrupt.h"
+#include "types/worker.h"
+
+#include <stddef.h>
+
+typedef struct {
+    PyObject_HEAD
+    module_state *state;        // borrowed: the type keeps the module
+    cot_pool *pool;             // shared: one reference; NULL until opened
+    PyTypeObject *future_type;  // owned; NULL until opened
+    bool closes;                // the pool, when this object goes
+    PyObject *weakrefs;
+} PoolObject;
+
+#define PoolObject_CAST(op) ((PoolObject *)(op))
+
+// ---- life ----------------------------------------------------------------
+
+static PoolObject *
+allocate(PyTypeObject *type, module_state *state)
+{
+    PoolObject *self = (PoolObject *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->state = state;
+    }
+    return self;
+}
+
+static PyObject *
+pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
+    if (module == NULL) {
+        return NULL;
+    }
+    return (PyObject *)allocate(type, PyModule_GetState(module));
+}
+
+static int
+pool_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(PoolObject_CAST(op)->future_type);
+    return 0;
+}
+
+static int
+pool_clear(PyObject *op)
+{
+    Py_CLEAR(PoolObject_CAST(op)->future_type);
+    return 0;
+}
+
+static void
+pool_dealloc(PyObject *op)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    if (self->pool != NULL && self->closes) {
+        // As in the standard library: what was accepted is still done.
+        cot_pool_close(self->pool);
+    }
+    cot_pool_unref(self->pool);
+    (void)pool_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+
+// ---- opening -------------------------------------------------------------
+
+// Fills the plan from (callable, *args) or None.
+static int
+plan_initializer(module_state *state, worker_plan *plan, PyObject *call)
+{
+    if (call == Py_None) {
+        return 0;
+    }
+    PyObject *const *items = &PyTuple_GET_ITEM(call, 0);
+    Py_ssize_t len = PyTuple_GET_SIZE(call);
+    if (cot_function_get(&state->codec, items[0], &plan->initializer) < 0) {
+        return -1;
+    }
+    if (plan->initializer == NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "initializer must be a function or a class");
+        return -1;
+    }
+    plan->initargs =
+        cot_encode_call(&state->codec, items + 1, len - 1, NULL, NULL);
+    return plan->initargs ? 0 : -1;
+}
+
+static worker_plan *
+make_plan(module_state *state, PyObject *settings, PyObject *preparation,
+          PyObject *initializer, PyObject *exit_grace)
+{
+    worker_plan *plan = cot_alloc_zeroed(sizeof(*plan));
+    if (plan == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    plan->exit_grace = exit_grace == Py_None ? -1.0
+                                             : PyFloat_AsDouble(exit_grace);
+    if (PyErr_Occurred()) {
+        worker_plan_destroy(plan);
+        return NULL;
+    }
+    plan->settings = cot_encode(&state->codec, settings);
+    if (preparation != Py_None) {
+        plan->preparation =
+            cot_encode_call(&state->codec, &preparation, 1, NULL, NULL);
+    }
+    if (plan->settings == NULL || (preparation != Py_None && plan->preparation == NULL)
+        || plan_initializer(state, plan, initializer) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            raise_not_shareable(state, "initializer not shareable");
+        }
+        worker_plan_destroy(plan);
+        return NULL;
+    }
+    return plan;
+}
+
+PyDoc_STRVAR(open_doc,
+             "_open($self, max_workers, name, future_type, settings,\n"
+             "      preparation, initializer, exit_grace, /)\n--\n\n"
+             "Make the pool.  settings: ([sys.path], [sys.argv]).\n"
+             "preparation: for coterie._worker.prepare, or None.\n"
+             "initializer: (callable, *args) or None.");
+
+static PyObject *
+pool_open(PyObject *op, PyObject *args)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    unsigned int max_workers;
+    const char *name;
+    PyObject *future_type, *settings, *preparation, *initializer, *grace;
+    if (!PyArg_ParseTuple(args, "IsO!O!OOO:_open", &max_workers, &name,
+                          &PyType_Type, &future_type, &PyTuple_Type, &settings,
+                          &preparation, &initializer, &grace)) {
+        return NULL;
+    }
+    if (self->pool != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the executor is open already");
+        return NULL;
+    }
+    if (cot_compat_is_tracing_unsafe()) {
+        PyErr_SetString(PyExc_RuntimeError, COT_TRACING_REFUSAL);
+        return NULL;
+    }
+    worker_plan *plan =
+        make_plan(self->state, settings, preparation, initializer, grace);
+    if (plan == NULL) {
+        return NULL;
+    }
+    self->pool = cot_pool_create(self->state->home, max_workers,
+                                 &(cot_pool_config){
+                                     .body = worker_run,
+                                     .destroy = worker_plan_destroy,
+                                     .context = plan,
+                                     .stack_size = COT_WORKER_STACK,
+                                     .name = name,
+                                 });
+    if (self->pool == NULL) {
+        worker_plan_destroy(plan);
+        return PyErr_NoMemory();
+    }
+    self->closes = true;
+    self->future_type = (PyTypeObject *)Py_NewRef(future_type);
+    Py_RETURN_NONE;
+}
+
+// ---- submitting ----------------------------------------------------------
+
+static PyObject *
+raise_refusal(PoolObject *self, cot_status status)
+{
+    char reason[1024];
+    if (status != COT_SHUT_DOWN) {
+        raise_status(self->state, status);
+        return NULL;
+    }
+    if (cot_pool_why_broken(self->pool, reason, sizeof(reason))) {
+        PyObject *cls = state_import(self->state, LAZY_BROKEN_POOL);
+        if (cls != NULL) {
+            PyErr_SetString(cls, reason);
+        }
+        return NULL;
+    }
+    PyErr_SetString(PyExc_RuntimeError,
+                    self->state->is_leaving
+                        ? "cannot schedule new futures after interpreter "
+                          "shutdown"
+                        : "cannot schedule new futures after shutdown");
+    return NULL;
+}
+
+// -1 with an exception set if nothing can be submitted for sure: later refusals
+// are the pool's.
+static int
+check_open(PoolObject *self)
+{
+    if (self->pool == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this executor was not initialised: call "
+                        "super().__init__() first");
+        return -1;
+    }
+    if (self->state->is_leaving) {
+        // Nobody would join a worker that starts now.
+        (void)raise_refusal(self, COT_SHUT_DOWN);
+        return -1;
+    }
+    return 0;
+}
+
+// A future that fails with the exception now set: what cannot be sent is told
+// by result(), as in the standard library, never by submit().
+static PyObject *
+fail_future(PoolObject *self)
+{
+    if (!PyErr_ExceptionMatches(self->state->not_shareable_error)) {
+        return NULL;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    if (cot_pool_is_closed(self->pool)) {
+        Py_DECREF(exc);
+        return raise_refusal(self, COT_SHUT_DOWN);
+    }
+    return future_failed(self->state, self->future_type, exc);
+}
+
+static void
+raise_args_not_shareable(module_state *state, PyObject *callable,
+                         PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames, Py_ssize_t culprit)
+{
+    if (culprit < 0) {
+        raise_not_shareable(state, "args not shareable");
+        return;
+    }
+    PyObject *name = NULL, *which = NULL, *what = NULL;
+    PyObject *reason = PyErr_GetRaisedException();
+    name = PyObject_GetAttrString(callable, "__qualname__");
+    if (name == NULL) {
+        PyErr_Clear();
+        name = PyObject_Repr(callable);
+    }
+    which = culprit < nargs
+                ? PyUnicode_FromFormat("%zd", culprit + 1)
+                : PyObject_Repr(PyTuple_GET_ITEM(kwnames, culprit - nargs));
+    if (name != NULL && which != NULL) {
+        what = PyUnicode_FromFormat(
+            "args not shareable: argument %U of %U() is a %s", which, name,
+            Py_TYPE(args[culprit])->tp_name);
+    }
+    const char *text = what ? PyUnicode_AsUTF8(what) : NULL;
+    PyErr_SetRaisedException(reason);
+    raise_not_shareable(state, text ? text : "args not shareable");
+    Py_XDECREF(name);
+    Py_XDECREF(which);
+    Py_XDECREF(what);
+}
+
+// Adopts the payload and the reference to the function.
+static PyObject *
+enqueue(PoolObject *self, cot_function *function, cot_payload *call,
+        cot_call_kind kind)
+{
+    module_state *state = self->state;
+    cot_task *task = cot_task_create(&function->object, call, kind,
+                                     cot_home_outbox(state->home));
+    if (task == NULL) {
+        cot_object_unref(&function->object);
+        cot_payload_destroy(call);
+        return PyErr_NoMemory();
+    }
+    // The future first: once in line the task cannot be taken back.
+    cot_task_ref(task);
+    PyObject *future = future_for_task(state, self->future_type, task);
+    cot_status status =
+        future ? cot_pool_submit(self->pool, task) : COT_NO_MEMORY;
+    cot_task_unref(task);
+    if (future != NULL && status != COT_OK) {
+        Py_DECREF(future);
+        return raise_refusal(self, status);
+    }
+    return future;
+}
+
+// What cannot be referenced by itself is called by operator.call, and so goes
+// among the arguments: args[0] is the callable in both cases.
+static int
+get_function(PoolObject *self, PyObject *callable, cot_function **function,
+             bool *is_among_args)
+{
+    module_state *state = self->state;
+    *is_among_args = false;
+    if (cot_function_get(&state->codec, callable, function) < 0) {
+        raise_not_shareable(state, "function not shareable");
+        return -1;
+    }
+    if (*function == NULL) {
+        *is_among_args = true;
+        PyObject *call = state_import(state, LAZY_CALL);
+        if (call == NULL
+            || cot_function_get(&state->codec, call, function) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(
+    submit_doc,
+    "submit($self, fn, /, *args, **kwargs)\n--\n\n"
+    "Call fn(*args, **kwargs) in a worker; the Future of the call.\n\n"
+    "fn may be any function.  Never raises for what cannot be sent: the\n"
+    "future then holds a NotShareableError.  Raises RuntimeError after\n"
+    "shutdown(), and BrokenInterpreterPool when the workers cannot start.");
+
+static PyObject *
+pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    module_state *state = self->state;
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError,
+                        "submit() missing 1 required positional argument: "
+                        "'fn'");
+        return NULL;
+    }
+    cot_function *function;
+    bool is_among_args;
+    if (check_open(self) < 0) {
+        return NULL;
+    }
+    if (get_function(self, args[0], &function, &is_among_args) < 0) {
+        return fail_future(self);
+    }
+    PyObject *const *call_args = is_among_args ? args : args + 1;
+    Py_ssize_t call_nargs = is_among_args ? nargs : nargs - 1;
+    cot_payload *call = NULL;
+    if (call_nargs > 0 || kwnames != NULL) {
+        Py_ssize_t culprit = 0;
+        call = cot_encode_call(&state->codec, call_args, call_nargs, kwnames,
+                               &culprit);
+        if (call == NULL) {
+            cot_object_unref(&function->object);
+            raise_args_not_shareable(state, args[0], call_args, call_nargs,
+                                     kwnames, culprit);
+            return fail_future(self);
+        }
+    }
+    return enqueue(self, function, call, COT_CALL_ONE);
+}
+
+PyDoc_STRVAR(submit_many_doc,
+             "_submit_many($self, fn, calls, /)\n--\n\n"
+             "One task that calls fn(*args) for each args of the list; the\n"
+             "Future of the list of results.");
+
+static PyObject *
+pool_submit_many(PyObject *op, PyObject *args)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    PyObject *callable, *calls;
+    if (!PyArg_ParseTuple(args, "OO!:_submit_many", &callable, &PyList_Type,
+                          &calls)
+        || check_open(self) < 0) {
+        return NULL;
+    }
+    cot_function *function;
+    bool is_among_args;
+    if (get_function(self, callable, &function, &is_among_args) < 0) {
+        return fail_future(self);
+    }
+    if (is_among_args) {
+        cot_object_unref(&function->object);
+        PyErr_SetString(PyExc_TypeError,
+                        "_submit_many() needs a function or a class");
+        return NULL;
+    }
+    cot_payload *call = cot_encode(&self->state->codec, calls);
+    if (call == NULL) {
+        cot_object_unref(&function->object);
+        raise_not_shareable(self->state, "args not shareable");
+        return fail_future(self);
+    }
+    return enqueue(self, function, call, COT_CALL_MANY);
+}
+
+PyDoc_STRVAR(can_reference_doc,
+             "_can_reference($self, fn, /)\n--\n\n"
+             "Whether fn is sent once and remembered, not with every call.");
+
+static PyObject *
+pool_can_reference(PyObject *op, PyObject *callable)
+{
+    cot_function *function;
+    bool is_among_args;
+    if (get_function(PoolObject_CAST(op), callable, &function, &is_among_args)
+        < 0) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    cot_object_unref(&function->object);
+    return PyBool_FromLong(!is_among_args);
+}
+
+// ---- the end -------------------------------------------------------------
+
+static PyObject *
+pool_close(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    if (PoolObject_CAST(op)->pool != NULL) {
+        cot_pool_close(PoolObject_CAST(op)->pool);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pool_cancel_pending(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    if (self->pool != NULL) {
+        cot_pool_cancel_pending(self->pool);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pool_interrupt(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    cot_status status =
+        self->pool ? interrupt_running(self->pool) : COT_OK;
+    if (status != COT_OK) {
+        raise_status(self->state, status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static bool
+has_no_workers(void *arg)
+{
+    return cot_pool_workers(arg) == 0;
+}
+
+static cot_status
+attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_pool_join(arg, parker, deadline_ns);
+}
+
+static const blocking_op join_op = {has_no_workers, attempt_join};
+
+static PyObject *
+pool_join(PyObject *op, PyObject *timeout)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    int64_t deadline_ns;
+    cot_status status = COT_OK;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || (self->pool != NULL
+            && cot_block(self->state, &join_op, self->pool, deadline_ns,
+                         &status) < 0)) {
+        return NULL;
+    }
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static PyObject *
+pool_get_workers(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    return PyLong_FromUnsignedLong(pool ? cot_pool_workers(pool) : 0);
+}
+
+static PyObject *
+pool_get_pending(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    return PyLong_FromSize_t(pool ? cot_pool_pending(pool) : 0);
+}
+
+static PyObject *
+pool_get_name(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    return PyUnicode_FromString(pool ? cot_pool_name(pool) : "");
+}
+
+// How long the exit waits for this pool's work, in seconds; None: as long as
+// it takes.
+static PyObject *
+pool_get_exit_grace(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    const worker_plan *plan = pool ? cot_pool_context(pool) : NULL;
+    if (plan == NULL || plan->exit_grace < 0) {
+        Py_RETURN_NONE;
+    }
+    return PyFloat_FromDouble(plan->exit_grace);
+}
+
+static PyMethodDef pool_methods[] = {
+    {"submit", (PyCFunction)(void (*)(void))pool_submit,
+     METH_FASTCALL | METH_KEYWORDS, submit_doc},
+    {"_open", pool_open, METH_VARARGS, open_doc},
+    {"_submit_many", pool_submit_many, METH_VARARGS, submit_many_doc},
+    {"_can_reference", pool_can_reference, METH_O, can_reference_doc},
+    {"_close", pool_close, METH_NOARGS,
+     PyDoc_STR("_close($self, /)\n--\n\nNo more tasks.")},
+    {"_cancel_pending", pool_cancel_pending, METH_NOARGS,
+     PyDoc_STR("_cancel_pending($self, /)\n--\n\n"
+               "Close, and cancel what has not begun.")},
+    {"_interrupt", pool_interrupt, METH_NOARGS,
+     PyDoc_STR("_interrupt($self, /)\n--\n\n"
+               "Raise Interrupted in what runs now, without waiting.")},
+    {"_join", pool_join, METH_O,
+     PyDoc_STR("_join($self, timeout, /)\n--\n\n"
+               "Wait until no worker is left: whether that is so.")},
+    {NULL},
+};
+
+static PyGetSetDef pool_getset[] = {
+    {"_worker_count", pool_get_workers, NULL, NULL},
+    {"_pending_count", pool_get_pending, NULL, NULL},
+    {"_name", pool_get_name, NULL, NULL},
+    {"_exit_grace", pool_get_exit_grace, NULL, NULL},
+    {NULL},
+};
+
+static PyMemberDef pool_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(PoolObject, weakrefs),
+     Py_READONLY},
+    {NULL},
+};
+
+PyDoc_STRVAR(pool_doc, "The base of coterie.Executor: a pool of workers.");
+
+static PyType_Slot pool_slots[] = {
+    {Py_tp_doc, (void *)pool_doc},
+    {Py_tp_new, pool_new},
+    {Py_tp_traverse, pool_traverse},
+    {Py_tp_clear, pool_clear},
+    {Py_tp_dealloc, pool_dealloc},
+    {Py_tp_methods, pool_methods},
+    {Py_tp_members, pool_members},
+    {Py_tp_getset, pool_getset},
+    {0, NULL},
+};
+
+PyType_Spec cot_pool_spec = {
+    .name = "coterie._core.Pool",
+    .basicsize = sizeof(PoolObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = pool_slots,
+};
+
+// ---- all of them ---------------------------------------------------------
+
+typedef struct {
+    cot_pool **pools;
+    size_t len, capacity;
+} pool_set;
+
+static void
+note_pool(cot_worker_link *link, void *arg)
+{
+    pool_set *set = arg;
+    cot_worker *worker =
+        (cot_worker *)((char *)link - offsetof(cot_worker, link));
+    for (size_t i = 0; i < set->len; i++) {
+        if (set->pools[i] == worker->pool) {
+            return;
+        }
+    }
+    if (set->len < set->capacity) {
+        cot_pool_ref(worker->pool);
+        set->pools[set->len++] = worker->pool;
+    }
+}
+
+PyObject *
+pool_list(module_state *state)
+{
+    pool_set set = {.capacity = cot_home_count(state->home)};
+    set.pools = cot_alloc(set.capacity * sizeof(*set.pools));
+    PyObject *list = set.pools ? PyList_New(0) : PyErr_NoMemory();
+    if (list != NULL) {
+        cot_home_each_worker(state->home, note_pool, &set);
+    }
+    for (size_t i = 0; i < set.len; i++) {
+        PoolObject *handle = list ? allocate(state->pool_type, state) : NULL;
+        if (handle == NULL) {
+            cot_pool_unref(set.pools[i]);
+            Py_CLEAR(list);
+            continue;
+        }
+        handle->pool = set.pools[i];
+        if (PyList_Append(list, (PyObject *)handle) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_DECREF(handle);
+    }
+    cot_free(set.pools);
+    return list;
+}

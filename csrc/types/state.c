@@ -1,0 +1,49 @@
+#include "types/state.h"
+
+static const struct {
+    const char *module;
+    const char *name;
+} lazy_names[LAZY_LEN] = {
+    [LAZY_CANCELLED_ERROR] = {"concurrent.futures", "CancelledError"},
+    [LAZY_CONDITION] = {"threading", "Condition"},
+    [LAZY_EMPTY] = {"coterie.queue", "Empty"},
+    [LAZY_FULL] = {"coterie.queue", "Full"},
+    [LAZY_SHUT_DOWN] = {"coterie.queue", "ShutDown"},
+    [LAZY_BROKEN_POOL] = {"coterie.executor", "BrokenInterpreterPool"},
+    [LAZY_ACCOUNT_FOR] = {"coterie._outcome", "account_for"},
+    [LAZY_REBUILD] = {"coterie._outcome", "rebuild"},
+    [LAZY_FUTURE] = {"coterie.executor", "Future"},
+    [LAZY_WEAK_REGISTRY] = {"weakref", "WeakValueDictionary"},
+    [LAZY_PREPARE] = {"coterie._worker", "prepare"},
+    [LAZY_CALL] = {"operator", "call"},
+};
+
+PyObject *
+state_import(module_state *state, lazy_name name)
+{
+    if (state->lazy[name] != NULL) {
+        return state->lazy[name];
+    }
+    PyObject *module = PyImport_ImportModule(lazy_names[name].module);
+    if (module == NULL) {
+        return NULL;
+    }
+    PyObject *found = PyObject_GetAttrString(module, lazy_names[name].name);
+    Py_DECREF(module);
+    if (found != NULL) {
+        Py_XSETREF(state->lazy[name], found);
+    }
+    return found;
+}
+
+module_state *
+state_of_current(void)
+{
+    PyObject *module = PyImport_ImportModule("coterie._core");
+    if (module == NULL) {
+        return NULL;
+    }
+    module_state *state = PyModule_GetState(module);
+    Py_DECREF(module);  // sys.modules keeps it
+    return state;
+}

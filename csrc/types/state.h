@@ -1,0 +1,67 @@
+// What the extension keeps for one interpreter.
+//
+// Types and exceptions are rows of the tables in module/module.c; a name that
+// only some programs need is imported when first asked for.
+
+#ifndef COT_TYPES_STATE_H
+#define COT_TYPES_STATE_H
+
+#include "codec/codec.h"
+#include "core/home.h"
+#include "core/pool.h"
+
+#include <Python.h>
+
+// Names from other modules; rows of the table in types/state.c.
+typedef enum {
+    LAZY_CANCELLED_ERROR,
+    LAZY_CONDITION,
+    LAZY_EMPTY,
+    LAZY_FULL,
+    LAZY_SHUT_DOWN,
+    LAZY_BROKEN_POOL,
+    LAZY_ACCOUNT_FOR,
+    LAZY_REBUILD,
+    LAZY_FUTURE,
+    LAZY_WEAK_REGISTRY,
+    LAZY_PREPARE,
+    LAZY_CALL,
+    LAZY_LEN,
+} lazy_name;
+
+typedef struct {
+    cot_codec codec;
+    cot_home *home;         // shared: one reference
+    bool is_main;           // of the main interpreter
+    bool is_leaving;        // the interpreter is about to end
+    bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
+    PyInterpreterState *interpreter;  // borrowed: this one
+
+    // Of a pool's worker: who runs this interpreter, on which thread.
+    cot_worker *worker;             // borrowed, or NULL
+    cot_thread_ident worker_ident;  // of worker's thread
+
+    PyTypeObject *queue_type;   // owned, as all below
+    PyTypeObject *future_type;
+    PyTypeObject *pool_type;
+    PyObject *coterie_error;
+    PyObject *not_shareable_error;
+    PyObject *remote_error;
+    PyObject *worker_lost;
+    PyObject *fork_refused;
+    PyObject *interrupted;
+    PyObject *wrapped;  // weak dictionary: shared objects' ids to ours
+    PyObject *lazy[LAZY_LEN];
+} module_state;
+
+// The object of that name, lent; NULL with an exception set.
+PyObject *state_import(module_state *state, lazy_name name);
+
+// The state of the interpreter that this thread is attached to, or NULL with
+// an exception set; imports the module if need be.
+module_state *state_of_current(void);
+
+// The definition that module/module.c gives to PyModule_Create and friends.
+extern PyModuleDef cot_module_def;
+
+#endif

@@ -1,0 +1,42 @@
+// What a pool's worker does on its thread: its interpreter's whole life.
+//
+//   make the interpreter -> prepare it -> call, call, call ... -> seal -> end it
+//
+// The thread state that comes with the interpreter stays on this thread, and is
+// detached only while the worker waits for a task.
+
+#ifndef COT_TYPES_WORKER_H
+#define COT_TYPES_WORKER_H
+
+#include "codec/function.h"
+#include "core/pool.h"
+#include "types/state.h"
+
+// Python needs 2 MiB at the very least; 16 MiB allow its own recursion limits.
+#define COT_WORKER_STACK ((size_t)16 << 20)
+
+// What the workers of a pool start from; constant once the pool exists.
+typedef struct {
+    cot_payload *settings;      // owned: (sys.path, sys.argv)
+    cot_payload *preparation;   // owned: for coterie._worker.prepare, or NULL
+    cot_function *initializer;  // shared: one reference, or NULL
+    cot_payload *initargs;      // owned: as of a call
+    double exit_grace;          // seconds that the exit waits; < 0: no bound
+} worker_plan;
+
+// NULL is allowed.  Any thread.
+void worker_plan_destroy(void *plan);
+
+// What guests of a busy worker work with; owned by its thread, valid until the
+// worker is sealed.
+typedef struct {
+    PyInterpreterState *interpreter;
+    unsigned long ident;    // of the thread, as Python counts them
+    PyObject *interrupted;  // borrowed: the exception type there
+    bool was_interrupted;   // under the interpreter's GIL
+} worker_host;
+
+// The body of cot_pool_config.
+void worker_run(cot_worker *worker);
+
+#endif
