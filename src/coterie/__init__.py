@@ -1,0 +1,68 @@
+"""True parallelism for Python inside one process.
+
+Everything public is reachable from here; each name is imported from its module
+when it is first used, so that worker interpreters stay lean.
+"""
+
+import sys
+
+if "t" in sys.abiflags:
+    raise ImportError(
+        "coterie needs a CPython with a GIL: on the free-threaded build, "
+        "threads are parallel by themselves"
+    )
+
+__all__ = [
+    "BrokenInterpreterPool",
+    "CoterieError",
+    "Executor",
+    "ForkRefused",
+    "Future",
+    "InterpreterPoolExecutor",
+    "Interrupted",
+    "NotShareableError",
+    "Queue",
+    "RemoteError",
+    "WorkerLost",
+    "dumps",
+    "loads",
+    "map",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BrokenInterpreterPool": "coterie.executor",
+    "CoterieError": "coterie._core",
+    "Executor": "coterie.executor",
+    "ForkRefused": "coterie._core",
+    "Future": "coterie.executor",
+    "InterpreterPoolExecutor": "coterie.executor",
+    "Interrupted": "coterie._core",
+    "NotShareableError": "coterie._core",
+    "Queue": "coterie._core",
+    "RemoteError": "coterie._core",
+    "WorkerLost": "coterie._core",
+    "dumps": "coterie._core",
+    "loads": "coterie._core",
+    "map": "coterie._map",
+}
+
+_MODULES = frozenset({"executor", "interpreters", "queue"})
+
+
+def __getattr__(name):
+    from importlib import import_module
+
+    if name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        found = import_module(f"coterie.{name}")
+    else:
+        raise AttributeError(f"module 'coterie' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_MODULES})

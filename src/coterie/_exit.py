@@ -1,0 +1,135 @@
+"""How the workers end when the program does.
+
+A process that ends while interpreters are busy crashes, so nothing is left to
+chance: accepted work is finished first (for as long as `exit_grace` allows),
+then what waits is cancelled and what runs is interrupted, and only a worker
+that is stuck in C code is left behind, by leaving the process without
+finalization.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from coterie import _compat, _core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_STOP_SECONDS = 1.0  # for what runs, once it is interrupted
+_AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
+
+_installed = False
+
+
+def install() -> None:
+    """Arrange for the workers' end; once in each interpreter."""
+    global _installed
+    if not _installed:
+        _installed = True
+        _compat.before_threads_are_joined(_leave)
+        os.register_at_fork(
+            before=_warn_of_fork, after_in_child=_core.after_fork_in_child
+        )
+
+
+def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
+    """Interrupt what the pools run, and wait; whether all of it ended.
+
+    The pools take no more calls already.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        for pool in pools:
+            pool._interrupt()
+        again = min(time.monotonic() + _AGAIN_SECONDS, deadline)
+        for pool in pools:
+            pool._join(max(0.0, again - time.monotonic()))
+        if not any(pool._worker_count for pool in pools):
+            return True
+        if again >= deadline:
+            return False
+
+
+def _leave() -> None:
+    _core.leave()
+    pools = _core.pools()
+    for pool in pools:
+        pool._close()
+    _finish(pools)
+    for pool in pools:
+        pool._cancel_pending()
+    stopped = _without_interrupt(lambda: stop(_core.pools()))
+    if not stopped:
+        _leave_stuck()
+    _without_interrupt(_core.end_dispatcher)
+
+
+def _finish(pools: Sequence[_core.Pool]) -> None:
+    """Let accepted work end, within the pools' grace; Ctrl-C ends the grace."""
+    try:
+        begin = time.monotonic()
+        for pool in sorted(pools, key=_grace):
+            if _core.was_interrupted():
+                return
+            grace = pool._exit_grace
+            if grace is None:
+                pool._join(None)
+            elif not pool._join(begin + grace - time.monotonic()):
+                pool._cancel_pending()
+                pool._interrupt()
+    except KeyboardInterrupt:
+        pass
+
+
+def _grace(pool: _core.Pool) -> float:
+    return float("inf") if pool._exit_grace is None else pool._exit_grace
+
+
+def _without_interrupt[T](function: Callable[[], T]) -> T:
+    """Call *function* to its end: Ctrl-C has been heard already."""
+    while True:
+        try:
+            return function()
+        except KeyboardInterrupt:
+            continue
+
+
+def _leave_stuck() -> None:
+    """Leave the process although a worker runs: never through finalization."""
+    stuck = _core.pools()
+    names = ", ".join(f"{pool._name} ({pool._worker_count})" for pool in stuck)
+    print(
+        "coterie: leaving with workers that could not be stopped, in C code "
+        f"or a call that catches Interrupted: {names}",
+        file=sys.stderr,
+    )
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            _without_interrupt(thread.join)
+    _compat.run_exit_callbacks()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    # sys.exit(n) leaves no trace of n that could be seen here.
+    os._exit(1 if getattr(sys, "last_exc", None) is not None else 0)
+
+
+def _warn_of_fork() -> None:
+    """os.fork is refused before; what comes here is preexec_fn of subprocess."""
+    if _core.interpreters():
+        import warnings
+
+        warnings.warn(
+            "a fork while coterie's interpreters are alive kills the child: "
+            "subprocess with preexec_fn forks; use its other arguments "
+            "(start_new_session, process_group, umask...) instead",
+            RuntimeWarning,
+            stacklevel=2,
+        )
