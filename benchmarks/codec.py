@@ -1,0 +1,88 @@
+"""How long does it take to turn an object into bytes, and bytes into an object?"""
+
+import gc
+import marshal
+import pickle
+from collections.abc import Callable, Iterator
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from harness import Effort, Goal, Result, in_unit, interleaved, main, microseconds
+
+import coterie
+
+type Codec = tuple[Callable[[Any], bytes], Callable[[bytes], object]]
+
+CODECS: dict[str, Codec] = {
+    "pickle 5": (partial(pickle.dumps, protocol=5), pickle.loads),
+    "marshal": (marshal.dumps, marshal.loads),
+    "coterie": (coterie.dumps, coterie.loads),
+}
+
+
+def shapes(scale: int) -> dict[str, tuple[object, list[Goal]]]:
+    """Make the objects, and say what is hoped for."""
+    small = [Goal("pickle 5", 4)]
+    n = 100_000 // scale
+    return {
+        "None": (None, []),
+        "(1, 2.5, 'abc', None)": ((1, 2.5, "abc", None), small),
+        "((1, 'name'), {'flag': True})": (((1, "name"), {"flag": True}), small),
+        f"{n:,} x str: [int, float, str]": (
+            {f"key{i}": [i, i * 0.5, f"value{i}"] for i in range(n)},
+            [Goal("pickle 5", 2.5)],
+        ),
+        f"{10 * n:,} int": (list(range(10 * n)), []),
+        f"{10 * n:,} float": ([i * 0.5 for i in range(10 * n)], []),
+        f"{n:,} str": ([f"text{i}" for i in range(n)], []),
+        f"{n // 10:,} records": (
+            [{"id": i, "name": f"name{i}", "score": i / 3} for i in range(n // 10)],
+            [],
+        ),
+    }
+
+
+def measure(effort: Effort) -> Iterator[Result]:
+    """Measure both ways together, then each alone."""
+    for shape, (item, goals) in shapes(effort.scale).items():
+        parts = {"encode + decode": both, "encode": encode, "decode": decode}
+        for part, loop in parts.items():
+            loops = {name: partial(loop, codec, item) for name, codec in CODECS.items()}
+            samples = in_unit(microseconds, interleaved(loops, effort))
+            wanted = goals if loop is both else []
+            yield Result(f"{part}: {shape}", "us", samples, wanted)
+
+
+def both(codec: Codec, item: object, count: int) -> float:
+    """Encode and decode."""
+    dumps, loads = codec
+    gc.collect()
+    begin = perf_counter()
+    for _ in range(count):
+        loads(dumps(item))
+    return perf_counter() - begin
+
+
+def encode(codec: Codec, item: object, count: int) -> float:
+    """Encode only."""
+    dumps, _ = codec
+    begin = perf_counter()
+    for _ in range(count):
+        dumps(item)
+    return perf_counter() - begin
+
+
+def decode(codec: Codec, item: object, count: int) -> float:
+    """Decode only."""
+    dumps, loads = codec
+    block = dumps(item)
+    gc.collect()
+    begin = perf_counter()
+    for _ in range(count):
+        loads(block)
+    return perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main(measure)

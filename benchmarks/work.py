@@ -1,0 +1,22 @@
+"""What the workers do. Importable, and importing next to nothing."""
+
+
+def nothing():
+    """Do nothing."""
+
+
+def same(item):
+    """Give back what was given."""
+    return item
+
+
+def echo(ping, pong):
+    """Send back what comes, until None does."""
+    while (item := ping.get()) is not None:
+        pong.put(item)
+
+
+def drain(queue):
+    """Take what comes, until None does."""
+    while queue.get() is not None:
+        pass
