@@ -27,7 +27,7 @@ bench: ## the benchmarks
 	@tools/env bench -- python benchmarks/run.py $(ARGS)
 
 lint: ## formats, static analysis, types, the rules between the layers
-	@tools/env lint -- tools/lint
+	@tools/env --no-build lint -- tools/lint
 
 format: ## put C and Python into shape
 	@tools/env --no-build lint -- tools/lint --fix

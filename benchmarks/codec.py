@@ -14,8 +14,13 @@ import coterie
 
 type Codec = tuple[Callable[[Any], bytes], Callable[[bytes], object]]
 
+# The default since Python 3.14; a wrapper would cost a small object too much.
+dumps5 = pickle.dumps
+if pickle.DEFAULT_PROTOCOL < 5:
+    dumps5 = partial(pickle.dumps, protocol=5)
+
 CODECS: dict[str, Codec] = {
-    "pickle 5": (partial(pickle.dumps, protocol=5), pickle.loads),
+    "pickle 5": (dumps5, pickle.loads),
     "marshal": (marshal.dumps, marshal.loads),
     "coterie": (coterie.dumps, coterie.loads),
 }
@@ -57,31 +62,34 @@ def measure(effort: Effort) -> Iterator[Result]:
 def both(codec: Codec, item: object, count: int) -> float:
     """Encode and decode."""
     dumps, loads = codec
-    gc.collect()
-    begin = perf_counter()
-    for _ in range(count):
-        loads(dumps(item))
-    return perf_counter() - begin
+    return clocked(lambda: loads(dumps(item)), count)
 
 
 def encode(codec: Codec, item: object, count: int) -> float:
     """Encode only."""
     dumps, _ = codec
-    begin = perf_counter()
-    for _ in range(count):
-        dumps(item)
-    return perf_counter() - begin
+    return clocked(lambda: dumps(item), count)
 
 
 def decode(codec: Codec, item: object, count: int) -> float:
     """Decode only."""
     dumps, loads = codec
     block = dumps(item)
+    return clocked(lambda: loads(block), count)
+
+
+def clocked(call: Callable[[], object], count: int) -> float:
+    """Give the seconds of the calls; to free large results does not count."""
     gc.collect()
-    begin = perf_counter()
+    if count > LARGE:
+        return timed(lambda: deque((call() for _ in range(count)), maxlen=0))
+    seconds = 0.0
     for _ in range(count):
-        loads(block)
-    return perf_counter() - begin
+        begin = perf_counter()
+        result = call()
+        seconds += perf_counter() - begin
+        del result
+    return seconds
 
 
 if __name__ == "__main__":

@@ -260,6 +260,7 @@ def machine() -> dict[str, object]:
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.process_cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

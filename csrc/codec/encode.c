@@ -27,14 +27,10 @@ write_ref(cot_encoder *encoder, uint32_t number)
     return cot_put_head(encoder, COT_TAG_REF, number);
 }
 
-// The flag for the tag of an object that is to be written now; WRITTEN if it
-// is known and a reference to it was written instead.
 static int
-remember_shared(cot_encoder *encoder, PyObject *obj)
+after_memo(cot_encoder *encoder, cot_memo_answer answer, uint32_t number)
 {
-    uint32_t number;
-    encoder->remembers_next = false;
-    switch (cot_memo_add(&encoder->memo, obj, &number)) {
+    switch (answer) {
         case COT_MEMO_NEW:
             return COT_REMEMBER;
         case COT_MEMO_KNOWN:
@@ -50,14 +46,42 @@ remember_shared(cot_encoder *encoder, PyObject *obj)
     return FAILED;
 }
 
+// The flag for the tag of an object that is to be written now; WRITTEN if it
+// is known and a reference to it was written instead.
+static inline int
+remember_shared(cot_encoder *encoder, PyObject *obj)
+{
+    uint32_t number;
+    encoder->remembers_next = false;
+    cot_memo_answer answer = cot_memo_add(&encoder->memo, obj, &number);
+    return after_memo(encoder, answer, number);
+}
+
+static inline bool
+is_shared(const cot_encoder *encoder, PyObject *obj)
+{
+    return Py_REFCNT(obj) != 1 || encoder->remembers_next
+           || encoder->flags & COT_CANONICAL;
+}
+
 static inline int
 remember(cot_encoder *encoder, PyObject *obj)
 {
-    if (Py_REFCNT(obj) == 1 && !encoder->remembers_next
-        && !(encoder->flags & COT_CANONICAL)) {
+    return is_shared(encoder, obj) ? remember_shared(encoder, obj) : 0;
+}
+
+// For what cannot be named before it is complete; cot_memo_finish() then.
+static inline int
+remember_unfinished(cot_encoder *encoder, PyObject *obj)
+{
+    uint32_t number;
+    if (!is_shared(encoder, obj)) {
         return 0;
     }
-    return remember_shared(encoder, obj);
+    encoder->remembers_next = false;
+    cot_memo_answer answer = cot_memo_add_unfinished(&encoder->memo, obj,
+                                                     &number);
+    return after_memo(encoder, answer, number);
 }
 
 static inline int
@@ -378,13 +402,7 @@ encode_tuple(cot_encoder *encoder, PyObject *tuple, unsigned flag)
     if (cot_put_head(encoder, COT_TAG_TUPLE | flag, (size_t)len) < 0) {
         return -1;
     }
-    if (!flag) {
-        return encode_items(encoder, tuple, len);
-    }
-    cot_memo_set_unfinished(&encoder->memo, tuple, true);
-    int failed = encode_items(encoder, tuple, len);
-    cot_memo_set_unfinished(&encoder->memo, tuple, false);
-    return failed;
+    return encode_items(encoder, tuple, len);
 }
 
 // Dicts and sets
@@ -459,33 +477,21 @@ encode_members(cot_encoder *encoder, PyObject *set, Py_ssize_t len)
 static int
 encode_set(cot_encoder *encoder, PyObject *set, unsigned flag)
 {
+    unsigned tag = PyFrozenSet_CheckExact(set) ? COT_TAG_FROZENSET
+                                               : COT_TAG_SET;
     Py_ssize_t len = PySet_GET_SIZE(set);
-    if (!PyFrozenSet_CheckExact(set)) {
-        return cot_put_head(encoder, COT_TAG_SET | flag, (size_t)len) < 0
-                   ? -1
-                   : encode_members(encoder, set, len);
-    }
-    if (cot_put_head(encoder, COT_TAG_FROZENSET | flag, (size_t)len) < 0) {
+    if (cot_put_head(encoder, tag | flag, (size_t)len) < 0) {
         return -1;
     }
-    if (!flag) {
-        return encode_members(encoder, set, len);
-    }
-    cot_memo_set_unfinished(&encoder->memo, set, true);
-    int failed = encode_members(encoder, set, len);
-    cot_memo_set_unfinished(&encoder->memo, set, false);
-    return failed;
+    return encode_members(encoder, set, len);
 }
 
 typedef int (*container_encoder)(cot_encoder *, PyObject *, unsigned);
 
 static inline int
-encode_container(cot_encoder *encoder, PyObject *obj, container_encoder body)
+encode_inside(cot_encoder *encoder, PyObject *obj, container_encoder body,
+              int flag)
 {
-    int flag = remember(encoder, obj);
-    if (flag < 0) {
-        return after_remember(flag);
-    }
     if (Py_EnterRecursiveCall(" while encoding an object")) {
         return -1;
     }
@@ -493,6 +499,28 @@ encode_container(cot_encoder *encoder, PyObject *obj, container_encoder body)
     int failed = body(encoder, obj, (unsigned)flag);
     Py_DECREF(obj);
     Py_LeaveRecursiveCall();
+    return failed;
+}
+
+static inline int
+encode_mutable(cot_encoder *encoder, PyObject *obj, container_encoder body)
+{
+    int flag = remember(encoder, obj);
+    return flag < 0 ? after_remember(flag)
+                    : encode_inside(encoder, obj, body, flag);
+}
+
+static inline int
+encode_immutable(cot_encoder *encoder, PyObject *obj, container_encoder body)
+{
+    int flag = remember_unfinished(encoder, obj);
+    if (flag < 0) {
+        return after_remember(flag);
+    }
+    int failed = encode_inside(encoder, obj, body, flag);
+    if (flag) {
+        cot_memo_finish(&encoder->memo, obj);
+    }
     return failed;
 }
 
@@ -676,19 +704,22 @@ cot_encode_value(cot_encoder *encoder, PyObject *obj)
         if (PyTuple_GET_SIZE(obj) == 0) {
             return encode_constant(encoder, COT_TAG_EMPTY_TUPLE);
         }
-        return encode_container(encoder, obj, encode_tuple);
+        return encode_immutable(encoder, obj, encode_tuple);
     }
     if (type == &PyList_Type) {
-        return encode_container(encoder, obj, encode_list);
+        return encode_mutable(encoder, obj, encode_list);
     }
     if (type == &PyDict_Type) {
-        return encode_container(encoder, obj, encode_dict);
+        return encode_mutable(encoder, obj, encode_dict);
     }
     if (type == &PyBytes_Type || type == &PyByteArray_Type) {
         return encode_bytes(encoder, obj);
     }
-    if (type == &PySet_Type || type == &PyFrozenSet_Type) {
-        return encode_container(encoder, obj, encode_set);
+    if (type == &PySet_Type) {
+        return encode_mutable(encoder, obj, encode_set);
+    }
+    if (type == &PyFrozenSet_Type) {
+        return encode_immutable(encoder, obj, encode_set);
     }
     if (type == &PyComplex_Type) {
         return encode_complex(encoder, obj);

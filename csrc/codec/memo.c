@@ -103,8 +103,8 @@ grow(cot_memo *memo)
     return 0;
 }
 
-cot_memo_answer
-cot_memo_add(cot_memo *memo, PyObject *object, uint32_t *number)
+static inline cot_memo_answer
+add(cot_memo *memo, PyObject *object, uint32_t *number, uint32_t flag)
 {
     cot_memo_slot *slot = find(memo, object);
     if (slot->stamp == memo->stamp) {
@@ -118,28 +118,29 @@ cot_memo_add(cot_memo *memo, PyObject *object, uint32_t *number)
         }
         slot = find(memo, object);
     }
+    *number = memo->len++;
     slot->object = memo->holds ? Py_NewRef(object) : object;
     slot->stamp = memo->stamp;
-    slot->number = *number = memo->len++;
+    slot->number = *number | flag;
     return COT_MEMO_NEW;
 }
 
-bool
-cot_memo_has(const cot_memo *memo, PyObject *object)
+cot_memo_answer
+cot_memo_add(cot_memo *memo, PyObject *object, uint32_t *number)
 {
-    return find(memo, object)->stamp == memo->stamp;
+    return add(memo, object, number, 0);
+}
+
+cot_memo_answer
+cot_memo_add_unfinished(cot_memo *memo, PyObject *object, uint32_t *number)
+{
+    return add(memo, object, number, UNFINISHED);
 }
 
 void
-cot_memo_set_unfinished(cot_memo *memo, PyObject *object, bool is_unfinished)
+cot_memo_finish(cot_memo *memo, PyObject *object)
 {
-    cot_memo_slot *slot = find(memo, object);
-    if (is_unfinished) {
-        slot->number |= UNFINISHED;
-    }
-    else {
-        slot->number &= ~UNFINISHED;
-    }
+    find(memo, object)->number &= ~UNFINISHED;
 }
 
 void

@@ -46,11 +46,11 @@ void cot_memo_clear(cot_memo *memo);
 cot_memo_answer cot_memo_add(cot_memo *memo, PyObject *object,
                              uint32_t *number);
 
-bool cot_memo_has(const cot_memo *memo, PyObject *object);
-
-// An unfinished object answers COT_MEMO_UNFINISHED until it is finished.
-void cot_memo_set_unfinished(cot_memo *memo, PyObject *object,
-                             bool is_unfinished);
+// The same for an object which then answers COT_MEMO_UNFINISHED, until it is
+// finished.
+cot_memo_answer cot_memo_add_unfinished(cot_memo *memo, PyObject *object,
+                                        uint32_t *number);
+void cot_memo_finish(cot_memo *memo, PyObject *object);
 
 void cot_memo_hold(cot_memo *memo);
 

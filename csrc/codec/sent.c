@@ -276,14 +276,15 @@ install(cot_codec *codec, PyObject *callable, cot_definition *definition,
     return function;
 }
 
+// Spares what is bound to an object the question of what it is made of.
 static bool
-may_be_referenced(PyObject *callable)
+is_bound(PyObject *callable)
 {
     if (PyCFunction_CheckExact(callable)) {
         PyObject *self = PyCFunction_GET_SELF(callable);
-        return self == NULL || PyModule_Check(self);
+        return self != NULL && !PyModule_Check(self);
     }
-    return PyFunction_Check(callable) || PyType_Check(callable);
+    return PyMethod_Check(callable);
 }
 
 static int
@@ -303,22 +304,48 @@ define(cot_codec *codec, PyObject *callable, cot_function **function)
     return *function ? 0 : -1;
 }
 
+static cot_function *
+share(entry *one)
+{
+    cot_object_ref(&one->function->object);
+    return one->function;
+}
+
+// For a definition which only its encoding can compare.
+static int
+encode_again(cot_codec *codec, PyObject *callable, cot_function **function)
+{
+    cot_payload *payload = cot_encode_with(codec, callable, COT_CANONICAL);
+    if (payload == NULL) {
+        return -1;
+    }
+    entry *one = find(codec, callable);
+    bool is_same = one != NULL && one->function != NULL
+                   && is_equal(one->function->definition, payload);
+    cot_payload_destroy(payload);
+    if (is_same) {
+        *function = share(one);
+        return 0;
+    }
+    return define(codec, callable, function);
+}
+
 int
 cot_function_get(cot_codec *codec, PyObject *callable, cot_function **function)
 {
     *function = NULL;
     entry *one = find(codec, callable);
-    if (one != NULL) {
-        if (one->function != NULL
-            && cot_definition_check(codec, one->definition, callable)
-                   == COT_FRESH) {
-            cot_object_ref(&one->function->object);
-            *function = one->function;
-            return 0;
-        }
+    if (one == NULL || one->function == NULL) {
+        return is_bound(callable) ? 0 : define(codec, callable, function);
     }
-    else if (!may_be_referenced(callable)) {
-        return 0;
+    switch (cot_definition_check(codec, one->definition, callable)) {
+        case COT_FRESH:
+            *function = share(one);
+            return 0;
+        case COT_UNSURE:
+            return encode_again(codec, callable, function);
+        case COT_CHANGED:
+            break;
     }
     return define(codec, callable, function);
 }

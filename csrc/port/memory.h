@@ -8,6 +8,7 @@
 #ifndef COT_PORT_MEMORY_H
 #define COT_PORT_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // Both return NULL when there is no memory; a size of 0 counts as 1.
@@ -19,6 +20,9 @@ void *cot_realloc(void *block, size_t size);
 
 // NULL is allowed.
 void cot_free(void *block);
+
+// Whether the process may have `size` more bytes of address space.  A hint.
+bool cot_memory_has_room(size_t size);
 
 #ifdef COT_FAULT_INJECTION
 // The n-th allocation from now on (1 = the next) fails, once; 0 turns it off.

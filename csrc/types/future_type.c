@@ -150,6 +150,10 @@ watch(FutureObject *self, bool *is_watched)
         return 0;
     }
     bool was_watched = cot_task_is_watched(self->task);
+    if (!was_watched && cot_task_is_done(self->task)) {
+        self->is_published = true;
+        return 0;
+    }
     if (!was_watched && dispatcher_ensure(self->state) < 0) {
         return -1;
     }

@@ -78,6 +78,16 @@ pool_dealloc(PyObject *op)
 }
 
 
+// operator.call: what cannot be referenced by itself is called by it, and so
+// goes among the arguments.
+static int
+get_caller(module_state *state, cot_function **function)
+{
+    PyObject *call = state_import(state, LAZY_CALL);
+    return call == NULL ? -1
+                        : cot_function_get(&state->codec, call, function);
+}
+
 // ---- opening -------------------------------------------------------------
 
 // Fills the plan from (callable, *args) or None.
@@ -92,13 +102,14 @@ plan_initializer(module_state *state, worker_plan *plan, PyObject *call)
     if (cot_function_get(&state->codec, items[0], &plan->initializer) < 0) {
         return -1;
     }
-    if (plan->initializer == NULL) {
-        PyErr_SetString(PyExc_TypeError,
-                        "initializer must be a function or a class");
+    if (plan->initializer != NULL) {
+        items++;
+        len--;
+    }
+    else if (get_caller(state, &plan->initializer) < 0) {
         return -1;
     }
-    plan->initargs =
-        cot_encode_call(&state->codec, items + 1, len - 1, NULL, NULL);
+    plan->initargs = cot_encode_call(&state->codec, items, len, NULL, NULL);
     return plan->initargs ? 0 : -1;
 }
 
@@ -300,27 +311,17 @@ enqueue(PoolObject *self, cot_function *function, cot_payload *call,
     return future;
 }
 
-// What cannot be referenced by itself is called by operator.call, and so goes
-// among the arguments: args[0] is the callable in both cases.
 static int
 get_function(PoolObject *self, PyObject *callable, cot_function **function,
              bool *is_among_args)
 {
     module_state *state = self->state;
-    *is_among_args = false;
     if (cot_function_get(&state->codec, callable, function) < 0) {
         raise_not_shareable(state, "function not shareable");
         return -1;
     }
-    if (*function == NULL) {
-        *is_among_args = true;
-        PyObject *call = state_import(state, LAZY_CALL);
-        if (call == NULL
-            || cot_function_get(&state->codec, call, function) < 0) {
-            return -1;
-        }
-    }
-    return 0;
+    *is_among_args = *function == NULL;
+    return *is_among_args ? get_caller(state, function) : 0;
 }
 
 PyDoc_STRVAR(

@@ -29,18 +29,10 @@ worker_plan_destroy(void *arg)
 
 // ---- from nothing to an interpreter that is ready ------------------------
 
-static bool
-has_room(void)
-{
-    void *room = cot_alloc(ROOM_TO_START);
-    cot_free(room);
-    return room != NULL;
-}
-
 static const char *
 open_interpreter(PyThreadState **tstate)
 {
-    if (!has_room()) {
+    if (!cot_memory_has_room(ROOM_TO_START)) {
         return "not enough memory for another interpreter";
     }
     if (cot_compat_is_tracing_unsafe()) {
@@ -147,6 +139,15 @@ prepare_interpreter(cot_worker *worker, worker_host *host)
 
 // ---- calls ---------------------------------------------------------------
 
+// Many an exception can be pickled and not be made again.
+static bool
+can_be_decoded(module_state *state, const cot_payload *payload)
+{
+    PyObject *account = cot_decode(&state->codec, payload);
+    Py_XDECREF(account);
+    return account != NULL;
+}
+
 // The payload of the exception now set, for coterie._outcome.rebuild in the
 // asker's interpreter.
 static cot_payload *
@@ -163,6 +164,10 @@ account_for_exception(module_state *state)
         if (account != NULL) {
             payload = cot_encode(&state->codec, account);
             Py_DECREF(account);
+        }
+        if (with && payload != NULL && !can_be_decoded(state, payload)) {
+            cot_payload_destroy(payload);
+            payload = NULL;
         }
     }
     PyErr_Clear();

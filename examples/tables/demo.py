@@ -24,6 +24,7 @@ from memory import PeakMemory
 from summary import READERS, Failure, Table
 
 HERE = Path(__file__).resolve().parent
+BUSY = 0.5  # processors in use before the demo begins
 BUILD = HERE.parents[1] / ".build" / "demo"
 
 
@@ -41,6 +42,8 @@ def main() -> int:
     options = parse_arguments()
     files = tables_in(options.folder or own_tables(), options.files)
     print(f"{len(files)} tables, {options.workers} workers, Python {python_version()}")
+    if os.getloadavg()[0] > BUSY:
+        print("other programs keep this machine busy: the times will say little")
     done = list(measure_all(options.engines, options.workers, files))
     if not done:
         return 1

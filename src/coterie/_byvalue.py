@@ -16,6 +16,7 @@ interpreters import this module, so it imports only what is there anyway.
 
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
+from _functools import _lru_cache_wrapper as CachedType
 from _thread import get_ident
 from _weakref import ref
 from marshal import dumps as dump_code
@@ -25,6 +26,7 @@ from posix import getpid
 FunctionType = type(lambda: None)
 CodeType = type((lambda: None).__code__)
 BuiltinType = type(len)
+_FUNCTION_LIKE = frozenset((FunctionType, CachedType))
 ModuleType = type(sys)
 
 # Kinds of reductions (csrc/codec/format.h).
@@ -116,6 +118,13 @@ def _is_origin(spec, module):
 
 def _find(module, qualname):
     found = sys.modules.get(module, _ABSENT)
+    if found is _ABSENT and module.partition(".")[0] in sys.stdlib_module_names:
+        # collections.abc, for one, may not be imported though its classes are.
+        try:
+            __import__(module)
+        except ImportError:
+            pass
+        found = sys.modules.get(module, _ABSENT)
     for name in qualname.split("."):
         found = getattr(found, name, _ABSENT)
     return found
@@ -135,14 +144,14 @@ def _alias(cls):
 def _by_name(obj):
     """The reduction of a function or class to its name, or None."""
     module = getattr(obj, "__module__", None)
-    qualname = obj.__qualname__
+    qualname = getattr(obj, "__qualname__", None)
     if type(module) is not str or type(qualname) is not str:
         return None
     if module == "__main__" or _find(module, qualname) is not obj:
         return None
     # What C has made appears with a module that others can import, even if the
     # module where it says to be cannot be found by itself.
-    is_python = type(obj) is FunctionType or (
+    is_python = type(obj) in (FunctionType, CachedType) or (
         isinstance(obj, type) and obj.__flags__ & 1 << 9
     )
     if is_python and not can_import(sys.modules[module]):
@@ -291,7 +300,7 @@ def is_constant(value):
         return True
     if cls is tuple or cls is frozenset:
         return all(map(is_constant, value))
-    if cls is FunctionType or isinstance(value, type):
+    if cls in _FUNCTION_LIKE or isinstance(value, type):
         return _by_name(value) is not None
     if isinstance(value, ModuleType):
         return True
@@ -310,6 +319,12 @@ def fingerprint(value):
         if not is_nested:
             _shallow.discard(thread)
     return blake2b(encoding, digest_size=16).digest()
+
+
+def version(cls):
+    number = _Setting.version(cls)
+    # None when Python has run out of versions for the class.
+    return number if number is not None else new_token()
 
 
 def new_token():
@@ -573,6 +588,7 @@ _CLASS_DETAILS = frozenset(
         "__dict__",
         "__orig_bases__",
         "__parameters__",
+        "__slotnames__",
         "__slots__",
         "__weakref__",
         "_abc_impl",
@@ -609,7 +625,7 @@ class _Witnesses:
             self.rows.append((at, place, key, IS_ABSENT, None))
         elif is_constant(value):
             self.rows.append((at, place, key, IS_SAME, value))
-        elif type(value) is FunctionType or isinstance(value, type):
+        elif type(value) in _FUNCTION_LIKE or isinstance(value, type):
             number = self.number(value)
             self.rows.append((at, place, key, IS_HOLDER, number))
         else:
@@ -651,7 +667,7 @@ class _Witnesses:
             if kind in _DESCRIPTORS:
                 continue
             for part in _parts(value):
-                if type(part) is FunctionType or isinstance(part, type):
+                if type(part) in _FUNCTION_LIKE or isinstance(part, type):
                     # The version says that it is the same: but has it changed?
                     if not is_constant(part):
                         self.number(part)
@@ -686,11 +702,14 @@ def witnesses(callable):
             seen.number(module)
             seen.rows.append((1, IN_MODULE, first, IS_SAME, value))
         return tuple(seen.holders), tuple(seen.rows)
-    if cls is not FunctionType and not isinstance(callable, type):
-        return None
+    if cls is not FunctionType and cls is not CachedType:
+        if not isinstance(callable, type):
+            return None
     for at, holder in enumerate(seen.holders):  # it grows meanwhile
         if type(holder) is FunctionType:
             seen.see_function(at, holder)
+        elif type(holder) is CachedType:
+            seen.number(holder.__wrapped__)  # always the same one
         else:
             seen.see_class(at, holder)
     return tuple(seen.holders), tuple(seen.rows)

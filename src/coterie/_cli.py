@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +68,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run_map(options, items)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return end_interrupted()
     except BrokenPipeError:
         # Nobody reads any more, and Python would flush once again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def end_interrupted() -> int:
+    """Stop the workers; return the exit status, if they can be stopped."""
+    from coterie import _core, _exit
+
+    with suppress(KeyboardInterrupt):  # again
+        if _exit.stop(_core.pools()):
+            return INTERRUPTED
+    # One is stuck in C code, and the end of Python would give another status.
+    os._exit(INTERRUPTED)
 
 
 def make_parser() -> argparse.ArgumentParser:

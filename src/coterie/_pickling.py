@@ -15,12 +15,12 @@ from _thread import get_ident
 from _weakref import ref
 
 from coterie import _byvalue
-from coterie._byvalue import BuiltinType, FunctionType, ModuleType
+from coterie._byvalue import BuiltinType, CachedType, FunctionType, ModuleType
 
 CellType = type((lambda it: lambda: it)(0).__closure__[0])
 
 _PROTOCOL = 5
-_NO_DATA = frozenset((FunctionType, BuiltinType, ModuleType, CellType))
+_NO_DATA = frozenset((FunctionType, BuiltinType, CachedType, ModuleType, CellType))
 
 
 class _NeedsCloudpickle(Exception):
@@ -66,6 +66,8 @@ class _Ours:
         """For what is no data: a reduction, NotImplemented, or None."""
         if type(obj) is CellType:
             return self._reduce_cell(obj)
+        if type(obj) is CachedType:
+            return _reduce_cached(obj)
         reduction = _byvalue.reduce(obj)
         if reduction is None:
             return None
@@ -85,6 +87,13 @@ class _Ours:
             return make_cell, ()
         content = _byvalue._content(cell)
         return make_cell, (), content, None, None, fill_cell
+
+
+def _reduce_cached(cached):
+    if _byvalue._by_name(cached) is not None:
+        return NotImplemented
+    options = cached.cache_parameters()
+    return make_cached, (cached.__wrapped__, options["maxsize"], options["typed"])
 
 
 class _Light(_Ours, Pickler):
@@ -195,6 +204,12 @@ def find_global(module, qualname):
     return found
 
 
+def make_cached(function, maxsize, typed):
+    from functools import lru_cache
+
+    return lru_cache(maxsize, typed)(function)
+
+
 def make_cell():
     return CellType()
 
@@ -206,10 +221,11 @@ def fill_cell(cell, content):
 
 # ------------------------------------------------------- classes by value
 
-# id(class) -> (weak reference, origin, token, version) of classes that were sent
-# or came.  cloudpickle knows a class again, wherever it was sent; the token says
+# id(class) -> (weak reference, origin, token, state) of classes that were sent or
+# came.  cloudpickle knows a class again, wherever it was sent; the token says
 # whether it is up to date, the origin that it is at home.
 _classes = {}
+_looked_at = set()  # classes whose state is being found out
 
 
 def _known_class(cls):
@@ -217,28 +233,40 @@ def _known_class(cls):
     return known if known is not None and known[0]() is cls else None
 
 
-def _note_class(cls, origin, token):
+def _state_of(cls):
+    """Equal only if the class is as it was."""
+    contents = [
+        value
+        for at, _, _, expectation, value in _byvalue.witnesses(cls)[1]
+        if at == 0 and expectation == _byvalue.IS_CONTENT
+    ]
+    mark = _byvalue.fingerprint(contents) if contents else None
+    return _byvalue.version(cls), mark
+
+
+def _note_class(cls, origin, token, state):
     key = id(cls)
-    version = _byvalue._Setting.version(cls)
     weak = ref(cls, lambda _: _classes.pop(key, None))
-    _classes[key] = (weak, origin, token, version)
+    _classes[key] = (weak, origin, token, state)
+    return origin, token
 
 
 def _stamp(cls):
     known = _known_class(cls)
-    origin = known[1] if known else _byvalue.here()
-    version = _byvalue._Setting.version(cls)
-    if known is None or known[3] != version or version is None or _is_mutable(cls):
-        _note_class(cls, origin, _byvalue.new_token())
-    return _classes[id(cls)][1:3]
-
-
-def _is_mutable(cls):
-    """Could it have changed without a new version?"""
-    return any(
-        row[3] == _byvalue.IS_CONTENT and row[0] == 0
-        for row in _byvalue.witnesses(cls)[1]
-    )
+    key = id(cls)
+    if known is None:
+        known = (None, _byvalue.here(), _byvalue.new_token(), None)
+    _, origin, token, old_state = known
+    if key in _looked_at:  # an instance of it is among its attributes
+        return origin, token
+    _looked_at.add(key)
+    try:
+        state = _state_of(cls)
+    finally:
+        _looked_at.discard(key)
+    if old_state is not None and old_state != state:
+        token = _byvalue.new_token()
+    return _note_class(cls, origin, token, state)
 
 
 def fill_class(cls, state):
@@ -248,4 +276,4 @@ def fill_class(cls, state):
         if known[1] == _byvalue.here() or known[2] == token:
             return
     setter(cls, contents)
-    _note_class(cls, origin, token)
+    _note_class(cls, origin, token, None)

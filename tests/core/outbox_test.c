@@ -167,9 +167,9 @@ take_all(void *arg, size_t idx)
     atomic_store(&all->has_begun, true);
     cot_task *task;
     cot_status status;
-    while ((status = cot_outbox_take(all->outbox, &all->parker, COT_NEVER,
-                                     &task))
-           != COT_SHUT_DOWN) {
+    while (
+        (status = cot_outbox_take(all->outbox, &all->parker, COT_NEVER, &task))
+        != COT_SHUT_DOWN) {
         if (status == COT_OK) {
             all->sum += take_number(task->call);
             all->taken++;

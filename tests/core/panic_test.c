@@ -28,8 +28,7 @@ it_prints_one_line_and_aborts(void)
     int status;
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    CHECK_EQ(strcmp(text,
-                    "coterie: internal error: the lock has no holder\n"),
+    CHECK_EQ(strcmp(text, "coterie: internal error: the lock has no holder\n"),
              0);
 }
 

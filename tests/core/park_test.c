@@ -111,6 +111,20 @@ an_interrupt_wakes_the_sleeper(void)
     wake_sleeper(cot_parker_interrupt, COT_INTERRUPTED);
 }
 
+// Before it sleeps, too, a parker's owner sees what was written before.
+static void
+a_letter_comes_with_its_post(void)
+{
+    for (int round = 0; round < 200; round++) {
+        post own = {0};
+        test_threads threads;
+        start_threads(&threads, 1, await_post, &own);
+        own.letter = 42;
+        (round % 2 ? cot_unpark : cot_parker_interrupt)(&own.parker);
+        join_threads(&threads);
+    }
+}
+
 static void
 a_signal_ends_the_park(void)
 {
@@ -118,8 +132,8 @@ a_signal_ends_the_park(void)
     test_threads threads;
     start_threads(&threads, 1, await_post, &own);
     WAIT_UNTIL(is_asleep(&own.parker));
-    WAIT_UNTIL((send_signal(threads.all[0].thread),
-                atomic_load(&own.has_ended)));
+    WAIT_UNTIL(
+        (send_signal(threads.all[0].thread), atomic_load(&own.has_ended)));
     join_threads(&threads);
     CHECK_EQ(atomic_load(&own.answer), COT_SIGNALLED);
     CHECK_EQ(atomic_load(&own.parker.word), 0);
@@ -276,8 +290,8 @@ the_list_has_two_ends(void)
     }
     cot_lock_acquire(&where.lock);
     int n = 0;
-    for (cot_waiter *waiter = where.list.first; waiter; waiter = waiter->next) {
-        order[n++] = waiter->parker;
+    for (cot_waiter *own = where.list.first; own != NULL; own = own->next) {
+        order[n++] = own->parker;
     }
     CHECK_EQ(n, 3);
     CHECK(cot_waitlist_pop(&where.list) == order[0]);
@@ -411,6 +425,7 @@ main(int argc, char **argv)
         TEST(an_unpark_comes_before_an_interrupt),
         TEST(an_unpark_wakes_the_sleeper),
         TEST(an_interrupt_wakes_the_sleeper),
+        TEST(a_letter_comes_with_its_post),
         TEST(a_signal_ends_the_park),
         TEST(no_unpark_is_lost),
         TEST(zeroed_memory_is_an_empty_list),

@@ -65,8 +65,8 @@ a_wake_up_ends_the_sleep(void)
     sleeper self = {.word = 7, .answer = -1};
     test_threads threads;
     start_threads(&threads, 1, sleep_on_seven, &self);
-    WAIT_UNTIL((cot_futex_wake_one(&self.word),
-                atomic_load(&self.answer) != -1));
+    WAIT_UNTIL(
+        (cot_futex_wake_one(&self.word), atomic_load(&self.answer) != -1));
     join_threads(&threads);
     // A wake-up; where signals are found by a look now and then, a look.
     int answer = atomic_load(&self.answer);
@@ -79,8 +79,8 @@ a_signal_ends_the_sleep(void)
     sleeper self = {.word = 7, .answer = -1};
     test_threads threads;
     start_threads(&threads, 1, sleep_on_seven, &self);
-    WAIT_UNTIL((send_signal(threads.all[0].thread),
-                atomic_load(&self.answer) != -1));
+    WAIT_UNTIL(
+        (send_signal(threads.all[0].thread), atomic_load(&self.answer) != -1));
     join_threads(&threads);
     CHECK_EQ(atomic_load(&self.answer), COT_SIGNALLED);
 }

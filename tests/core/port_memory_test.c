@@ -61,7 +61,15 @@ too_much_is_refused(void)
 }
 
 static void
-the_nth_allocation_fails_once(void)
+room_is_looked_for(void)
+{
+    CHECK(cot_memory_has_room(1));
+    CHECK(cot_memory_has_room((size_t)1 << 20));
+    CHECK(!cot_memory_has_room(SIZE_MAX / 2));
+}
+
+static void
+the_nth_allocation_fails_and_no_other(void)
 {
     cot_memory_fail_at(2);
     char *first = cot_alloc(1);
@@ -90,7 +98,8 @@ main(int argc, char **argv)
         TEST(realloc_keeps_the_contents),
         TEST(free_takes_null),
         TEST(too_much_is_refused),
-        TEST(the_nth_allocation_fails_once),
+        TEST(room_is_looked_for),
+        TEST(the_nth_allocation_fails_and_no_other),
         {0},
     };
     return run_tests(tests, argc, argv);

@@ -92,7 +92,7 @@ signals_go_to_other_threads(void)
     start_and_wait(&own, "coterie_0");
     pthread_sigmask(SIG_SETMASK, NULL, &after);
 
-    static const int blocked[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGCHLD,
+    static const int blocked[] = {SIGINT,  SIGTERM, SIGHUP,  SIGALRM, SIGCHLD,
                                   SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF};
     for (size_t i = 0; i < sizeof(blocked) / sizeof(*blocked); i++) {
         CHECK(sigismember(&own.blocked, blocked[i]));
@@ -106,8 +106,8 @@ a_fault_of_its_own_finds_its_handler(void)
 {
     account own = {0};
     start_and_wait(&own, "coterie_0");
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
-                                 SIGSYS};
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
+                                 SIGILL,  SIGTRAP, SIGSYS};
     for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
         CHECK(!sigismember(&own.blocked, faults[i]));
     }

@@ -105,10 +105,8 @@ main(int argc, char **argv)
 {
     static const test_case tests[] = {
         TEST(numbers_are_given_once),  // first: no number is taken yet
-        TEST(interpreters_are_counted),
-        TEST(a_process_has_one_number),
-        TEST(a_child_has_no_interpreters),
-        {0},
+        TEST(interpreters_are_counted),    TEST(a_process_has_one_number),
+        TEST(a_child_has_no_interpreters), {0},
     };
     return run_tests(tests, argc, argv);
 }

@@ -242,11 +242,11 @@ all_who_wait_are_woken(void)
     cot_outbox_unref(outbox);
 }
 
-#define RACES 400
-#define RACERS 6
+#define RACES 3000
+#define RACERS 7
 
-// One task per race.  Each racer has a part, and takes it a random moment after
-// the whistle.
+// One task per race.  Each racer has a part, and takes it a random moment
+// after the whistle.
 typedef struct {
     uint64_t seed;
     cot_outbox *outbox;
@@ -256,6 +256,8 @@ typedef struct {
     atomic_int cancelled[RACES];
     atomic_int watched[RACES];    // calls of watch that said yes
     atomic_int unwatched[RACES];  // and no
+    int letters[RACES];           // from who watches to who takes the task out
+    int posted[RACES];            // belongs to the taker
 } race;
 
 static void
@@ -299,6 +301,7 @@ cancel_as_asker(race *all, int i)
 static void
 watch_as_asker(race *all, int i)
 {
+    all->letters[i] = i + 1;
     if (cot_task_watch(all->tasks[i])) {
         atomic_fetch_add(&all->watched[i], 1);
         return;
@@ -323,6 +326,13 @@ wait_as_asker(race *all, int i, cot_parker *parker, uint64_t *random)
 }
 
 static void
+look_as_asker(race *all, int i)
+{
+    WAIT_UNTIL(cot_task_is_done(all->tasks[i]));
+    check_ended(all->tasks[i]);
+}
+
+static void
 take_part(void *arg, size_t idx)
 {
     race *all = arg;
@@ -337,20 +347,42 @@ take_part(void *arg, size_t idx)
             cot_cpu_pause();
         }
         switch (idx) {
-        case 0:
-        case 1:
-            run_as_worker(all, i);
-            break;
-        case 2:
-            if (random_below(&random, 2)) {
-                cancel_as_asker(all, i);
-            }
-            break;
-        case 3:
-            watch_as_asker(all, i);
-            break;
-        default:
-            wait_as_asker(all, i, &parker, &random);
+            case 0:
+            case 1:
+                run_as_worker(all, i);
+                break;
+            case 2:
+                if (random_below(&random, 2)) {
+                    cancel_as_asker(all, i);
+                }
+                break;
+            case 3:
+                watch_as_asker(all, i);
+                break;
+            case 4:
+                look_as_asker(all, i);
+                break;
+            default:
+                wait_as_asker(all, i, &parker, &random);
+        }
+    }
+}
+
+static void
+take_posted(void *arg, size_t idx)
+{
+    race *all = arg;
+    cot_parker parker = {0};
+    cot_task *task;
+    cot_status status;
+    while ((status = cot_outbox_take(all->outbox, &parker, COT_NEVER, &task))
+           != COT_SHUT_DOWN) {
+        if (status == COT_OK) {
+            intptr_t i = (intptr_t)task->asker;
+            CHECK_EQ(all->letters[i], i + 1);
+            all->posted[i]++;
+            check_ended(task);
+            cot_task_unref(task);
         }
     }
 }
@@ -358,26 +390,23 @@ take_part(void *arg, size_t idx)
 static void
 a_task_ends_once(void)
 {
-    race all = {.seed = test_seed(), .outbox = cot_outbox_create()};
+    static race all;
+    all.seed = test_seed();
+    all.outbox = cot_outbox_create();
     for (int i = 0; i < RACES; i++) {
         all.tasks[i] = pending_task(all.outbox);
         all.tasks[i]->asker = (void *)(intptr_t)i;
     }
-    test_threads threads;
+    test_threads threads, taker;
+    start_threads(&taker, 1, take_posted, &all);
     start_threads(&threads, RACERS, take_part, &all);
     join_threads(&threads);
-
-    int posted[RACES] = {0};
-    cot_parker parker = {0};
-    cot_task *task;
-    while (cot_outbox_take(all.outbox, &parker, COT_NOW, &task) == COT_OK) {
-        posted[(intptr_t)task->asker]++;
-        cot_task_unref(task);
-    }
+    cot_outbox_close(all.outbox);
+    join_threads(&taker);
     for (int i = 0; i < RACES; i++) {
         CHECK_EQ(all.begun[i] + all.cancelled[i], 1);
         CHECK_EQ(all.watched[i] + all.unwatched[i], 1);
-        CHECK_EQ(posted[i], all.watched[i]);
+        CHECK_EQ(all.posted[i], all.watched[i]);
         CHECK_EQ(atomic_load(&all.tasks[i]->refs), 1);
         cot_task_unref(all.tasks[i]);
     }

@@ -1,6 +1,7 @@
 #include "port/memory.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #ifdef COT_FAULT_INJECTION
 #include <stdatomic.h>
@@ -47,4 +48,18 @@ void
 cot_free(void *block)
 {
     free(block);
+}
+
+bool
+cot_memory_has_room(size_t size)
+{
+    // Not by malloc: glibc takes the freeing of a big block as a sign that
+    // such blocks are better kept, and then keeps all of them.
+    void *room = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) {
+        return false;
+    }
+    munmap(room, size);
+    return true;
 }
