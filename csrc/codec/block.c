@@ -21,8 +21,8 @@ find_byte_order(void)
 static uint64_t
 sum_block(const cot_block_header *header, const uint8_t *body)
 {
-    uint64_t seed = cot_checksum(
-        header, offsetof(cot_block_header, checksum), 0);
+    uint64_t seed = cot_checksum(header, offsetof(cot_block_header, checksum),
+                                 0);
     return cot_checksum(body, (size_t)header->len, seed);
 }
 
@@ -109,7 +109,7 @@ load(cot_codec *codec, const uint8_t *bytes, size_t len)
         || header.checksum != sum_block(&header, body)) {
         return cot_decoder_refuse("its checksum does not agree");
     }
-    return cot_decode_bytes(codec, header.format, body, (size_t)header.len,
+    return cot_decode_whole(codec, header.format, body, (size_t)header.len,
                             NULL, 0);
 }
 

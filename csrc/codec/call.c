@@ -11,8 +11,8 @@ enum { NEAR_ARGUMENTS = 8 };
 // Encoding
 
 static int
-encode_arguments(cot_encoder *encoder, PyObject *const *args,
-                 Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t *culprit)
+encode_arguments(cot_encoder *encoder, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames, Py_ssize_t *culprit)
 {
     Py_ssize_t names = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
     if (cot_put_head(encoder, COT_TAG_CALL, (size_t)nargs) < 0
@@ -222,8 +222,8 @@ call_pickled(cot_codec *codec, const cot_payload *payload, PyObject *callable,
             nargs -= (size_t)PyTuple_GET_SIZE(names);
         }
         *was_called = 1;
-        result = PyObject_Vectorcall(
-            callable, PySequence_Fast_ITEMS(values), nargs, names);
+        result = PyObject_Vectorcall(callable, PySequence_Fast_ITEMS(values),
+                                     nargs, names);
     }
     Py_DECREF(whole);
     return result;

@@ -94,13 +94,13 @@ cot_encode(cot_codec *codec, PyObject *obj)
 PyObject *
 cot_decode(cot_codec *codec, const cot_payload *payload)
 {
-    return cot_decode_bytes(codec, payload->format, payload->bytes,
+    return cot_decode_whole(codec, payload->format, payload->bytes,
                             payload->len, payload->objects,
                             payload->objects_len);
 }
 
 PyObject *
-cot_decode_bytes(cot_codec *codec, uint32_t format, const uint8_t *bytes,
+cot_decode_whole(cot_codec *codec, uint32_t format, const uint8_t *bytes,
                  size_t len, cot_object *const *objects, uint32_t objects_len)
 {
     if (format == COT_PICKLED) {

@@ -1,14 +1,6 @@
-#include "codec/decoder.h"
+#include "codec/reader.h"
 
-#include "codec/hooks.h"
-#include "compat/compat.h"
 #include "port/memory.h"
-
-#include <stdbool.h>
-#include <string.h>
-
-// A number for an object that is not remembered.
-#define NOWHERE SIZE_MAX
 
 PyObject *
 cot_decoder_refuse(const char *what)
@@ -44,60 +36,6 @@ cot_decoder_fini(cot_decoder *decoder)
     }
 }
 
-static inline size_t
-count_left(const cot_decoder *decoder)
-{
-    return (size_t)(decoder->end - decoder->pos);
-}
-
-// Lends the next `len` bytes, or NULL with an exception.
-static inline const uint8_t *
-take(cot_decoder *decoder, size_t len)
-{
-    if (len > count_left(decoder)) {
-        cot_decoder_refuse("too short");
-        return NULL;
-    }
-    const uint8_t *at = decoder->pos;
-    decoder->pos += len;
-    return at;
-}
-
-static int
-take_size(cot_decoder *decoder, size_t *size)
-{
-    const uint8_t *at = take(decoder, 1);
-    if (at == NULL) {
-        return -1;
-    }
-    if (*at < COT_SIZE16) {
-        *size = *at;
-        return 0;
-    }
-    size_t width = *at == COT_SIZE16 ? 2 : *at == COT_SIZE32 ? 4 : 8;
-    at = take(decoder, width);
-    if (at == NULL) {
-        return -1;
-    }
-    uint16_t narrow;
-    uint32_t middle;
-    uint64_t wide;
-    switch (width) {
-        case 2:
-            memcpy(&narrow, at, sizeof(narrow));
-            *size = narrow;
-            return 0;
-        case 4:
-            memcpy(&middle, at, sizeof(middle));
-            *size = middle;
-            return 0;
-        default:
-            memcpy(&wide, at, sizeof(wide));
-            *size = wide;
-            return 0;
-    }
-}
-
 int
 cot_decode_count(cot_decoder *decoder, size_t *count)
 {
@@ -125,8 +63,8 @@ cot_decoder_expect_end(cot_decoder *decoder)
 
 // Remembered objects
 
-static int
-grow_known(cot_decoder *decoder)
+int
+cot_decoder_grow(cot_decoder *decoder)
 {
     size_t capacity = decoder->known_capacity * 4;
     bool is_near = decoder->known == decoder->near;
@@ -144,30 +82,6 @@ grow_known(cot_decoder *decoder)
     return 0;
 }
 
-// Gives the next number, for an object that is made later.
-static inline int
-reserve_number(cot_decoder *decoder, bool is_remembered, size_t *number)
-{
-    *number = NOWHERE;
-    if (is_remembered) {
-        if (decoder->known_len == decoder->known_capacity
-            && grow_known(decoder) < 0) {
-            return -1;
-        }
-        *number = decoder->known_len++;
-        decoder->known[*number] = NULL;
-    }
-    return 0;
-}
-
-static inline void
-set_known(cot_decoder *decoder, size_t number, PyObject *obj)
-{
-    if (number != NOWHERE) {
-        decoder->known[number] = Py_NewRef(obj);
-    }
-}
-
 static PyObject *
 decode_ref(cot_decoder *decoder)
 {
@@ -179,183 +93,6 @@ decode_ref(cot_decoder *decoder)
         return cot_decoder_refuse("a reference to nothing");
     }
     return Py_NewRef(decoder->known[number]);
-}
-
-// Leaves
-
-static PyObject *
-decode_int(cot_decoder *decoder, cot_tag tag)
-{
-    const uint8_t *at;
-    int32_t narrow;
-    int64_t wide;
-    size_t len;
-    switch (tag) {
-        case COT_TAG_INT8:
-            at = take(decoder, 1);
-            return at ? PyLong_FromLong((int8_t)*at) : NULL;
-        case COT_TAG_INT32:
-            at = take(decoder, sizeof(narrow));
-            if (at == NULL) {
-                return NULL;
-            }
-            memcpy(&narrow, at, sizeof(narrow));
-            return PyLong_FromLong(narrow);
-        case COT_TAG_INT64:
-            at = take(decoder, sizeof(wide));
-            if (at == NULL) {
-                return NULL;
-            }
-            memcpy(&wide, at, sizeof(wide));
-            return PyLong_FromLongLong(wide);
-        default:
-            if (take_size(decoder, &len) < 0) {
-                return NULL;
-            }
-            at = take(decoder, len);
-            return at ? PyLong_FromNativeBytes(at, len, 1) : NULL;
-    }
-}
-
-static PyObject *
-decode_float(cot_decoder *decoder)
-{
-    double value;
-    const uint8_t *at = take(decoder, sizeof(value));
-    if (at == NULL) {
-        return NULL;
-    }
-    memcpy(&value, at, sizeof(value));
-    return PyFloat_FromDouble(value);
-}
-
-static PyObject *
-decode_complex(cot_decoder *decoder)
-{
-    double parts[2];
-    const uint8_t *at = take(decoder, sizeof(parts));
-    if (at == NULL) {
-        return NULL;
-    }
-    memcpy(parts, at, sizeof(parts));
-    return PyComplex_FromDoubles(parts[0], parts[1]);
-}
-
-static bool
-is_ascii(const uint8_t *at, size_t len)
-{
-    uint64_t seen = 0;
-    for (; len >= 8; len -= 8, at += 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        seen |= word;
-    }
-    for (; len > 0; len--, at++) {
-        seen |= *at;
-    }
-    return !(seen & UINT64_C(0x8080808080808080));
-}
-
-static PyObject *
-decode_ascii(cot_decoder *decoder, size_t len)
-{
-    const uint8_t *at = take(decoder, len);
-    if (at == NULL) {
-        return NULL;
-    }
-    if (!is_ascii(at, len)) {
-        return cot_decoder_refuse("text");
-    }
-    if (len == 1) {
-        return PyUnicode_FromOrdinal(*at);  // always the same object
-    }
-    PyObject *obj = PyUnicode_New((Py_ssize_t)len, 127);
-    if (obj != NULL && len > 0) {
-        memcpy(PyUnicode_DATA(obj), at, len);
-    }
-    return obj;
-}
-
-static bool
-is_ucs4(const uint8_t *at, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        uint32_t character;
-        memcpy(&character, at + 4 * i, 4);
-        if (character > 0x10ffff) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// Text of characters of `width` bytes, of which none needs to be so wide: the
-// string gets its proper kind.
-static PyObject *
-decode_wide_text(cot_decoder *decoder, size_t width)
-{
-    size_t len;
-    if (take_size(decoder, &len) < 0) {
-        return NULL;
-    }
-    if (len > count_left(decoder) / width) {
-        return cot_decoder_refuse("too short");
-    }
-    const uint8_t *at = take(decoder, len * width);
-    if (width == 4 && !is_ucs4(at, len)) {
-        return cot_decoder_refuse("text");
-    }
-    if ((uintptr_t)at % width == 0) {
-        return PyUnicode_FromKindAndData((int)width, at, (Py_ssize_t)len);
-    }
-    void *aligned = cot_alloc(len * width);
-    if (aligned == NULL) {
-        return PyErr_NoMemory();
-    }
-    memcpy(aligned, at, len * width);
-    PyObject *obj = PyUnicode_FromKindAndData((int)width, aligned,
-                                              (Py_ssize_t)len);
-    cot_free(aligned);
-    return obj;
-}
-
-static PyObject *
-decode_text(cot_decoder *decoder, cot_tag tag)
-{
-    size_t len;
-    const uint8_t *at;
-    switch (tag) {
-        case COT_TAG_SHORT_ASCII:
-            at = take(decoder, 1);
-            return at ? decode_ascii(decoder, *at) : NULL;
-        case COT_TAG_ASCII:
-            if (take_size(decoder, &len) < 0) {
-                return NULL;
-            }
-            return decode_ascii(decoder, len);
-        case COT_TAG_LATIN1:
-            return decode_wide_text(decoder, 1);
-        case COT_TAG_UCS2:
-            return decode_wide_text(decoder, 2);
-        default:
-            return decode_wide_text(decoder, 4);
-    }
-}
-
-static PyObject *
-decode_bytes(cot_decoder *decoder, cot_tag tag)
-{
-    size_t len;
-    if (take_size(decoder, &len) < 0) {
-        return NULL;
-    }
-    const char *at = (const char *)take(decoder, len);
-    if (at == NULL) {
-        return NULL;
-    }
-    return tag == COT_TAG_BYTES
-               ? PyBytes_FromStringAndSize(at, (Py_ssize_t)len)
-               : PyByteArray_FromStringAndSize(at, (Py_ssize_t)len);
 }
 
 static PyObject *
@@ -635,140 +372,6 @@ decode_set(cot_decoder *decoder, bool is_remembered, bool is_frozen)
     return set;
 }
 
-// What is not data
-
-static PyObject *
-decode_shared(cot_decoder *decoder)
-{
-    size_t at;
-    if (take_size(decoder, &at) < 0) {
-        return NULL;
-    }
-    if (at >= decoder->objects_len || decoder->codec->wrap == NULL) {
-        return cot_decoder_refuse("a shared object");
-    }
-    return decoder->codec->wrap(decoder->codec->context,
-                                decoder->objects[at]);
-}
-
-static PyObject *
-decode_name(cot_decoder *decoder)
-{
-    PyObject *name = cot_decode_value(decoder);
-    if (name != NULL && !PyUnicode_CheckExact(name)) {
-        Py_DECREF(name);
-        return cot_decoder_refuse("a name");
-    }
-    return name;
-}
-
-static PyObject *
-decode_global(cot_decoder *decoder)
-{
-    PyObject *module = decode_name(decoder);
-    if (module == NULL) {
-        return NULL;
-    }
-    PyObject *found = NULL;
-    PyObject *name = decode_name(decoder);
-    if (name != NULL) {
-        found = cot_hook_find(module, name);
-        Py_DECREF(name);
-    }
-    Py_DECREF(module);
-    return found;
-}
-
-static PyObject *
-decode_module(cot_decoder *decoder)
-{
-    PyObject *name = decode_name(decoder);
-    if (name == NULL) {
-        return NULL;
-    }
-    PyObject *module = cot_hook_import(name);
-    Py_DECREF(name);
-    return module;
-}
-
-static PyObject *
-decode_function(cot_decoder *decoder, size_t number)
-{
-    PyObject *arguments = cot_decode_value(decoder);
-    if (arguments == NULL) {
-        return NULL;
-    }
-    if (!PyTuple_CheckExact(arguments)) {
-        Py_DECREF(arguments);
-        return cot_decoder_refuse("a function");
-    }
-    PyObject *function = cot_hook_make(decoder->codec, arguments);
-    Py_DECREF(arguments);
-    if (function == NULL) {
-        return NULL;
-    }
-    set_known(decoder, number, function);
-    PyObject *state = cot_decode_value(decoder);
-    int failed = state == NULL
-                 || cot_hook_fill(decoder->codec, function, state) < 0;
-    Py_XDECREF(state);
-    if (failed) {
-        Py_DECREF(function);
-        return NULL;
-    }
-    return function;
-}
-
-static PyObject *
-decode_cell(cot_decoder *decoder, size_t number, bool is_empty)
-{
-    PyObject *cell = PyCell_New(NULL);
-    if (cell == NULL) {
-        return NULL;
-    }
-    set_known(decoder, number, cell);
-    if (is_empty) {
-        return cell;
-    }
-    PyObject *content = cot_decode_value(decoder);
-    if (content == NULL || PyCell_Set(cell, content) < 0) {
-        Py_XDECREF(content);
-        Py_DECREF(cell);
-        return NULL;
-    }
-    Py_DECREF(content);
-    return cell;
-}
-
-static PyObject *
-decode_reduced(cot_decoder *decoder, cot_tag tag, bool is_remembered)
-{
-    size_t number;
-    PyObject *obj;
-    if (reserve_number(decoder, is_remembered, &number) < 0) {
-        return NULL;
-    }
-    switch (tag) {
-        case COT_TAG_FUNCTION:
-            return decode_function(decoder, number);
-        case COT_TAG_CELL:
-        case COT_TAG_EMPTY_CELL:
-            return decode_cell(decoder, number, tag == COT_TAG_EMPTY_CELL);
-        case COT_TAG_SHARED:
-            obj = decode_shared(decoder);
-            break;
-        case COT_TAG_GLOBAL:
-            obj = decode_global(decoder);
-            break;
-        default:
-            obj = decode_module(decoder);
-    }
-    if (obj != NULL) {
-        set_known(decoder, number, obj);
-    }
-    return obj;
-}
-
 static PyObject *
 decode_nested(cot_decoder *decoder, cot_tag tag, bool is_remembered)
 {
@@ -796,7 +399,7 @@ decode_nested(cot_decoder *decoder, cot_tag tag, bool is_remembered)
         case COT_TAG_FUNCTION:
         case COT_TAG_CELL:
         case COT_TAG_EMPTY_CELL:
-            obj = decode_reduced(decoder, tag, is_remembered);
+            obj = cot_decode_special(decoder, tag, is_remembered);
             break;
         default:
             obj = cot_decoder_refuse("a tag");
@@ -812,10 +415,10 @@ decode_memorable(cot_decoder *decoder, uint8_t byte)
     cot_tag tag = byte & ~COT_REMEMBER;
     PyObject *leaf;
     if (tag >= COT_TAG_SHORT_ASCII && tag <= COT_TAG_UCS4) {
-        leaf = decode_text(decoder, tag);
+        leaf = cot_decode_text(decoder, tag);
     }
     else if (tag == COT_TAG_BYTES || tag == COT_TAG_BYTEARRAY) {
-        leaf = decode_bytes(decoder, tag);
+        leaf = cot_decode_bytes(decoder, tag);
     }
     else {
         return decode_nested(decoder, tag, is_remembered);
@@ -845,11 +448,11 @@ cot_decode_value(cot_decoder *decoder)
         case COT_TAG_INT32:
         case COT_TAG_INT64:
         case COT_TAG_INT:
-            return decode_int(decoder, tag);
+            return cot_decode_int(decoder, tag);
         case COT_TAG_FLOAT:
             return decode_float(decoder);
         case COT_TAG_COMPLEX:
-            return decode_complex(decoder);
+            return cot_decode_complex(decoder);
         case COT_TAG_REF:
             return decode_ref(decoder);
         case COT_TAG_EMPTY_TUPLE:

@@ -17,12 +17,12 @@ enum { COT_NEAR_OBJECTS = 32 };
 typedef struct {
     const uint8_t *pos;
     const uint8_t *end;
-    size_t promised;       // values that enclosing containers still wait for
-    PyObject **known;      // remembered objects: owned references, or NULL
+    size_t promised;   // values that enclosing containers still wait for
+    PyObject **known;  // remembered objects: owned references, or NULL
     size_t known_len;
     size_t known_capacity;
-    cot_codec *codec;             // borrowed
-    cot_object *const *objects;   // borrowed
+    cot_codec *codec;            // borrowed
+    cot_object *const *objects;  // borrowed
     uint32_t objects_len;
     PyObject *near[COT_NEAR_OBJECTS];  // what `known` is at first
 } cot_decoder;
@@ -43,7 +43,7 @@ int cot_decode_count(cot_decoder *decoder, size_t *count);
 int cot_decoder_expect_end(cot_decoder *decoder);
 
 // One value, from the first byte to the last, in a cot_format.
-PyObject *cot_decode_bytes(cot_codec *codec, uint32_t format,
+PyObject *cot_decode_whole(cot_codec *codec, uint32_t format,
                            const uint8_t *bytes, size_t len,
                            cot_object *const *objects, uint32_t objects_len);
 

@@ -11,17 +11,17 @@
 // Where to look; coterie._byvalue has the same numbers.
 typedef enum {
     IN_CODE,
-    IN_DEFAULTS,         // key: index
+    IN_DEFAULTS,  // key: index
     IN_DEFAULTS_LEN,
-    IN_KWDEFAULTS,       // key: name
+    IN_KWDEFAULTS,  // key: name
     IN_KWDEFAULTS_LEN,
-    IN_CELLS,            // key: index
-    IN_GLOBALS,          // key: name
-    IN_ATTRIBUTES,       // key: name
+    IN_CELLS,       // key: index
+    IN_GLOBALS,     // key: name
+    IN_ATTRIBUTES,  // key: name
     IN_ATTRIBUTES_LEN,
-    IN_CLASS,            // key: name
+    IN_CLASS,  // key: name
     IN_CLASS_VERSION,
-    IN_MODULE,           // key: name
+    IN_MODULE,  // key: name
 } place;
 
 // What to expect there; the same holds.
@@ -34,9 +34,9 @@ typedef enum {
 } expectation;
 
 typedef struct {
-    uint32_t holder;  // whose place it is
-    uint8_t where;    // place
-    uint8_t what;     // expectation
+    uint32_t holder;    // whose place it is
+    uint8_t where;      // place
+    uint8_t what;       // expectation
     Py_ssize_t number;  // index as a key; length, version, holder as a value
     PyObject *key;      // owned: str, or NULL
     PyObject *value;    // owned: object or bytes, or NULL
@@ -152,8 +152,8 @@ object_at(const witness *one, PyObject *holder)
 static bool
 has_content(cot_codec *codec, PyObject *obj, PyObject **bytes)
 {
-    cot_encoder *encoder = cot_encoder_take(
-        codec, COT_CANONICAL | COT_COMPARED | COT_PURE);
+    cot_encoder *encoder = cot_encoder_take(codec, COT_CANONICAL | COT_COMPARED
+                                                       | COT_PURE);
     if (encoder == NULL) {
         PyErr_Clear();
         return false;

@@ -1,94 +1,12 @@
 // The walk: from objects to the codec's own format.
-//
-// Between two hooks no Python code runs, so nothing can change under the walk.
-// That is why an object with a reference count of 1 needs no entry in the memo:
-// its one reference is the one the walk came by, so it cannot be met again.
-// (Roots are the exception: their caller may hold them by a borrowed one.)
-// Whatever may be walked while a hook runs is held by a reference of its own.
 
-#include "codec/encoder.h"
-#include "codec/hooks.h"
+#include "codec/remember.h"
 
 #include "compat/compat.h"
 
 enum {
     RUN_MIN = 4,  // shorter runs are not worth a look
 };
-
-// What remember() answers, if no tag's flag.
-enum {
-    WRITTEN = -2,
-    FAILED = -1,
-};
-
-static int
-write_ref(cot_encoder *encoder, uint32_t number)
-{
-    return cot_put_head(encoder, COT_TAG_REF, number);
-}
-
-static int
-after_memo(cot_encoder *encoder, cot_memo_answer answer, uint32_t number)
-{
-    switch (answer) {
-        case COT_MEMO_NEW:
-            return COT_REMEMBER;
-        case COT_MEMO_KNOWN:
-            return write_ref(encoder, number) < 0 ? FAILED : WRITTEN;
-        case COT_MEMO_UNFINISHED:
-            // A tuple inside itself cannot be made front to back.
-            encoder->gave_up = true;
-            return FAILED;
-        case COT_MEMO_NO_MEMORY:
-            break;
-    }
-    PyErr_NoMemory();
-    return FAILED;
-}
-
-// The flag for the tag of an object that is to be written now; WRITTEN if it
-// is known and a reference to it was written instead.
-static inline int
-remember_shared(cot_encoder *encoder, PyObject *obj)
-{
-    uint32_t number;
-    encoder->remembers_next = false;
-    cot_memo_answer answer = cot_memo_add(&encoder->memo, obj, &number);
-    return after_memo(encoder, answer, number);
-}
-
-static inline bool
-is_shared(const cot_encoder *encoder, PyObject *obj)
-{
-    return Py_REFCNT(obj) != 1 || encoder->remembers_next
-           || encoder->flags & COT_CANONICAL;
-}
-
-static inline int
-remember(cot_encoder *encoder, PyObject *obj)
-{
-    return is_shared(encoder, obj) ? remember_shared(encoder, obj) : 0;
-}
-
-// For what cannot be named before it is complete; cot_memo_finish() then.
-static inline int
-remember_unfinished(cot_encoder *encoder, PyObject *obj)
-{
-    uint32_t number;
-    if (!is_shared(encoder, obj)) {
-        return 0;
-    }
-    encoder->remembers_next = false;
-    cot_memo_answer answer = cot_memo_add_unfinished(&encoder->memo, obj,
-                                                     &number);
-    return after_memo(encoder, answer, number);
-}
-
-static inline int
-after_remember(int flag)
-{
-    return flag == WRITTEN ? 0 : -1;
-}
 
 // Leaves
 
@@ -524,152 +442,6 @@ encode_immutable(cot_encoder *encoder, PyObject *obj, container_encoder body)
     return failed;
 }
 
-// What is not data: coterie's objects, functions, classes, modules
-
-static int
-encode_shared(cot_encoder *encoder, PyObject *obj, cot_object *object)
-{
-    int flag = remember_shared(encoder, obj);
-    if (flag < 0) {
-        return after_remember(flag);
-    }
-    Py_ssize_t at = cot_encoder_attach(encoder, object);
-    if (at < 0) {
-        return -1;
-    }
-    return cot_put_head(encoder, COT_TAG_SHARED | (unsigned)flag, (size_t)at);
-}
-
-static int
-encode_cell(cot_encoder *encoder, PyObject *cell)
-{
-    int flag = remember_shared(encoder, cell);
-    if (flag < 0) {
-        return after_remember(flag);
-    }
-    if (cot_encoder_reserve(encoder, 1) < 0) {
-        return -1;
-    }
-    PyObject *content = encoder->has_bare_cells ? NULL : PyCell_Get(cell);
-    if (content == NULL) {
-        cot_put_byte(encoder, COT_TAG_EMPTY_CELL | (unsigned)flag);
-        return 0;
-    }
-    cot_put_byte(encoder, COT_TAG_CELL | (unsigned)flag);
-    int failed = -1;
-    if (!Py_EnterRecursiveCall(" while encoding an object")) {
-        failed = cot_encode_value(encoder, content);
-        Py_LeaveRecursiveCall();
-    }
-    Py_DECREF(content);
-    return failed;
-}
-
-static int
-encode_names(cot_encoder *encoder, PyObject *names, Py_ssize_t expected)
-{
-    if (PyTuple_GET_SIZE(names) != expected) {
-        PyErr_SetString(PyExc_SystemError, "coterie._byvalue: bad names");
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < expected; i++) {
-        if (cot_encode_value(encoder, PyTuple_GET_ITEM(names, i)) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-encode_function(cot_encoder *encoder, PyObject *arguments, PyObject *state)
-{
-    bool had_bare_cells = encoder->has_bare_cells;
-    encoder->has_bare_cells = true;
-    int failed = cot_encode_value(encoder, arguments);
-    encoder->has_bare_cells = false;
-    failed = failed || cot_encode_value(encoder, state);
-    encoder->has_bare_cells = had_bare_cells;
-    return failed ? -1 : 0;
-}
-
-// `reduction` is the hook's (kind, arguments, state).
-static int
-encode_reduction(cot_encoder *encoder, PyObject *reduction, unsigned flag)
-{
-    long kind;
-    PyObject *arguments;
-    PyObject *state;
-    if (!PyArg_ParseTuple(reduction, "lO!O", &kind, &PyTuple_Type, &arguments,
-                          &state)
-        || cot_encoder_reserve(encoder, 1) < 0) {
-        return -1;
-    }
-    switch (kind) {
-        case COT_KIND_GLOBAL:
-            cot_put_byte(encoder, COT_TAG_GLOBAL | flag);
-            return encode_names(encoder, arguments, 2);
-        case COT_KIND_MODULE:
-            cot_put_byte(encoder, COT_TAG_MODULE | flag);
-            return encode_names(encoder, arguments, 1);
-        case COT_KIND_FUNCTION:
-            cot_put_byte(encoder, COT_TAG_FUNCTION | flag);
-            return encode_function(encoder, arguments, state);
-        default:
-            PyErr_SetString(PyExc_SystemError, "coterie._byvalue: bad kind");
-            return -1;
-    }
-}
-
-static int
-encode_by_hook(cot_encoder *encoder, PyObject *obj)
-{
-    if (encoder->flags & COT_PURE) {
-        encoder->gave_up = true;
-        return -1;
-    }
-    int flag = remember_shared(encoder, obj);
-    if (flag < 0) {
-        return after_remember(flag);
-    }
-    if (Py_EnterRecursiveCall(" while encoding an object")) {
-        return -1;
-    }
-    // What is in the memo may lose its other owners while Python code runs.
-    cot_memo_hold(&encoder->memo);
-    int failed = -1;
-    PyObject *reduction = cot_hook_reduce(encoder->codec, obj);
-    if (reduction == Py_None) {
-        encoder->gave_up = true;
-    }
-    else if (reduction != NULL
-             && cot_encoder_keep(encoder, Py_NewRef(reduction)) == 0) {
-        failed = encode_reduction(encoder, reduction, (unsigned)flag);
-    }
-    Py_XDECREF(reduction);
-    Py_LeaveRecursiveCall();
-    return failed;
-}
-
-static int
-encode_other(cot_encoder *encoder, PyObject *obj)
-{
-    cot_codec *codec = encoder->codec;
-    cot_object *object = codec->unwrap ? codec->unwrap(codec->context, obj)
-                                       : NULL;
-    if (object != NULL) {
-        return encode_shared(encoder, obj, object);
-    }
-    if (PyCell_Check(obj)) {
-        return encode_cell(encoder, obj);
-    }
-    if (PyFunction_Check(obj) || PyCFunction_CheckExact(obj)
-        || PyModule_CheckExact(obj) || PyType_Check(obj)) {
-        return encode_by_hook(encoder, obj);
-    }
-    encoder->gave_up = true;
-    return -1;
-}
-
 static int
 encode_constant(cot_encoder *encoder, unsigned tag)
 {
@@ -697,8 +469,8 @@ cot_encode_value(cot_encoder *encoder, PyObject *obj)
         return encode_constant(encoder, COT_TAG_NONE);
     }
     if (type == &PyBool_Type) {
-        return encode_constant(encoder, obj == Py_True ? COT_TAG_TRUE
-                                                       : COT_TAG_FALSE);
+        return encode_constant(encoder,
+                               obj == Py_True ? COT_TAG_TRUE : COT_TAG_FALSE);
     }
     if (type == &PyTuple_Type) {
         if (PyTuple_GET_SIZE(obj) == 0) {
@@ -730,7 +502,7 @@ cot_encode_value(cot_encoder *encoder, PyObject *obj)
     if (obj == Py_NotImplemented) {
         return encode_constant(encoder, COT_TAG_NOT_IMPLEMENTED);
     }
-    return encode_other(encoder, obj);
+    return cot_encode_special(encoder, obj);
 }
 
 int

@@ -1,8 +1,8 @@
 // One walk over an object, and the memory it writes to.
 //
 // An encoder is taken for one call and given back: its block, and the table of
-// known objects, are used again by the next call.  A hook that runs Python code
-// may start another walk, which then gets an encoder of its own.
+// known objects, are used again by the next call.  A hook that runs Python
+// code may start another walk, which then gets an encoder of its own.
 
 #ifndef COT_CODEC_ENCODER_H
 #define COT_CODEC_ENCODER_H
@@ -30,12 +30,12 @@ typedef enum {
 struct cot_encoder {
     uint8_t *pos;
     uint8_t *end;
-    uint8_t *start;       // of what was written
-    cot_payload *block;   // owned: holds start..end, unless `bytes` does
-    PyObject *bytes;      // owned: where a big portable result grows
-    cot_codec *codec;     // borrowed
+    uint8_t *start;      // of what was written
+    cot_payload *block;  // owned: holds start..end, unless `bytes` does
+    PyObject *bytes;     // owned: where a big portable result grows
+    cot_codec *codec;    // borrowed
     cot_memo memo;
-    PyObject *kept;       // owned list: what hooks gave, alive until the end
+    PyObject *kept;  // owned list: what hooks gave, alive until the end
     unsigned flags;
     bool remembers_next;  // the next object, whatever its reference count
     bool has_bare_cells;  // inside a function's arguments
@@ -68,6 +68,9 @@ Py_ssize_t cot_encoder_attach(cot_encoder *encoder, cot_object *object);
 
 // The walk (encode.c).  -1 with an exception set, or with gave_up.
 int cot_encode_value(cot_encoder *encoder, PyObject *obj);
+
+// For what is no data.
+int cot_encode_special(cot_encoder *encoder, PyObject *obj);
 
 // For an object that its caller may hold by a borrowed reference only.
 int cot_encode_root(cot_encoder *encoder, PyObject *obj);

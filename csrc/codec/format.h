@@ -64,11 +64,11 @@ typedef enum {
     COT_TAG_SET,
     COT_TAG_FROZENSET,
 
-    COT_TAG_SHARED,    // size: an index in the payload's objects
-    COT_TAG_GLOBAL,    // two str: module, qualified name
-    COT_TAG_MODULE,    // str: name
-    COT_TAG_FUNCTION,  // tuple for make(), then state for fill()
-    COT_TAG_CELL,      // the content
+    COT_TAG_SHARED,      // size: an index in the payload's objects
+    COT_TAG_GLOBAL,      // two str: module, qualified name
+    COT_TAG_MODULE,      // str: name
+    COT_TAG_FUNCTION,    // tuple for make(), then state for fill()
+    COT_TAG_CELL,        // the content
     COT_TAG_EMPTY_CELL,  // no content, or one that a function's state brings
 
     // Only at the start: size positional values, size names, the names (str),
@@ -84,7 +84,9 @@ typedef enum {
 } cot_kind;
 
 // The start of a block of coterie.dumps.
-#define COT_BLOCK_MAGIC "\x93" "cot"
+#define COT_BLOCK_MAGIC \
+    "\x93"              \
+    "cot"
 #define COT_BLOCK_VERSION 1
 
 typedef struct {

@@ -375,10 +375,9 @@ cot_sent_traverse(struct cot_sent *sent, visitproc visit, void *arg)
         entry *one = sent->slots[i];
         if (one != NULL) {
             Py_VISIT(one->weakref);
-            int stop = one->definition
-                           ? cot_definition_traverse(one->definition, visit,
-                                                     arg)
-                           : 0;
+            int stop = one->definition ? cot_definition_traverse(
+                                             one->definition, visit, arg)
+                                       : 0;
             if (stop) {
                 return stop;
             }

@@ -224,7 +224,8 @@ lose(cot_task *task, const char *reason)
 }
 
 // No worker could start.  Without any, nobody will serve the line: whoever
-// counted on that worker is lost.  True if `own` was in line, and is taken back.
+// counted on that worker is lost.  True if `own` was in line, and is the
+// caller's again.
 static bool
 give_up_line(cot_pool *pool, cot_task *own)
 {

@@ -4,6 +4,8 @@
 #include "types/dispatcher.h"
 #include "types/errors.h"
 
+#include <string.h>
+
 typedef struct {
     PyObject_HEAD
     module_state *state;  // borrowed: the type keeps the module
@@ -191,14 +193,15 @@ future_deliver(cot_task *task)
 static PyObject *
 lost_exception(FutureObject *self)
 {
+    static const char no_text[] = "no memory was left to tell what was raised";
     PyObject *cls = state_import(self->state, LAZY_BROKEN_POOL);
     const cot_payload *text = self->task->outcome;
     if (cls == NULL) {
         return NULL;
     }
     PyObject *reason = PyUnicode_DecodeUTF8(
-        text ? (const char *)text->bytes : "",
-        text ? (Py_ssize_t)text->len : 0, "replace");
+        text ? (const char *)text->bytes : no_text,
+        text ? (Py_ssize_t)text->len : (Py_ssize_t)strlen(no_text), "replace");
     PyObject *exc = reason ? PyObject_CallOneArg(cls, reason) : NULL;
     Py_XDECREF(reason);
     return exc;

@@ -223,19 +223,25 @@ run_call(module_state *state, cot_task *task)
 }
 
 // From here on no interrupt of this task comes any more; all under the GIL.
-// True if one came.
-static bool
+static void
 end_call(cot_worker *worker)
 {
     worker_host *host = worker->host;
-    bool was_interrupted = host->was_interrupted;
     atomic_store_explicit(&worker->task, NULL, memory_order_release);
-    if (was_interrupted) {
+    if (host->was_interrupted) {
         host->was_interrupted = false;
         cot_parker_calm(&worker->parker);
         PyThreadState_SetAsyncExc(host->ident, NULL);
     }
-    return was_interrupted;
+}
+
+// Whether the exception now set is the interrupt that somebody asked for.
+static bool
+is_stopped(const module_state *state)
+{
+    const worker_host *host = state->worker->host;
+    return host->was_interrupted
+           && PyErr_ExceptionMatches(state->interrupted);
 }
 
 static cot_outcome_kind
@@ -251,8 +257,13 @@ make_outcome(module_state *state, PyObject *result, cot_payload **outcome)
         }
         raise_not_shareable(state, "result not shareable");
     }
+    if (is_stopped(state)) {
+        // Nobody will read an account: the future is cancelled.
+        PyErr_Clear();
+        return COT_OUTCOME_STOPPED;
+    }
     *outcome = account_for_exception(state);
-    return COT_OUTCOME_RAISED;
+    return *outcome ? COT_OUTCOME_RAISED : COT_OUTCOME_LOST;
 }
 
 static void
@@ -260,16 +271,8 @@ run_task(module_state *state, cot_worker *worker, cot_task *task)
 {
     cot_payload *outcome = NULL;
     PyObject *result = run_call(state, task);
-    bool stopped = result == NULL && PyErr_ExceptionMatches(state->interrupted);
     cot_outcome_kind kind = make_outcome(state, result, &outcome);
-    if (end_call(worker) && stopped) {
-        cot_payload_destroy(outcome);
-        outcome = NULL;
-        kind = COT_OUTCOME_STOPPED;
-    }
-    if (kind == COT_OUTCOME_RAISED && outcome == NULL) {
-        kind = COT_OUTCOME_LOST;
-    }
+    end_call(worker);
     // The asker goes on first; freeing what the call left can wait.
     cot_task_finish(task, kind, outcome);
     Py_XDECREF(result);

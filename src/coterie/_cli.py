@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from coterie import __version__
 from coterie._progress import Progress, progress_bar
@@ -192,10 +193,11 @@ def run_map(options: argparse.Namespace, items: Sequence[str]) -> int:
     from coterie import map as parallel_map
 
     call = Call(options.target, options.traceback)
+    outcomes: Any = parallel_map(call, items, workers=options.workers)
     status = 0
     with (
+        closing(outcomes),
         progress_bar(len(items), sys.stderr.isatty()) as progress,
-        closing(parallel_map(call, items, workers=options.workers)) as outcomes,
     ):
         for item, outcome in zip(items, outcomes, strict=True):
             progress.update()

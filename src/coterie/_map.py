@@ -65,9 +65,7 @@ def _with_progress(results: _Results, total: int) -> Iterator[Any]:
 class _Results:
     """The results of futures in order; owns the pool that they come from."""
 
-    def __init__(
-        self, pool: Executor, futures: collections.deque[Future[Any]]
-    ) -> None:
+    def __init__(self, pool: Executor, futures: collections.deque[Future[Any]]) -> None:
         self._pool: Executor | None = pool
         self._futures = futures
 
@@ -141,9 +139,7 @@ def _in_order[R](
     return _results(futures, deadline)
 
 
-def _results[R](
-    futures: list[Future[R]], deadline: float | None
-) -> Iterator[R]:
+def _results[R](futures: list[Future[R]], deadline: float | None) -> Iterator[R]:
     try:
         while futures:
             yield futures.pop().result(_left(deadline))

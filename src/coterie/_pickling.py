@@ -7,6 +7,8 @@ coterie's shared objects by a number.  Loading needs cloudpickle only if what is
 loaded does.
 """
 
+from __future__ import annotations
+
 import sys
 from _io import BytesIO
 from _pickle import Pickler, PicklingError
@@ -15,23 +17,36 @@ from _thread import get_ident
 from _weakref import ref
 
 from coterie import _byvalue
-from coterie._byvalue import BuiltinType, CachedType, FunctionType, ModuleType
+from coterie._byvalue import (
+    BuiltinType,
+    CachedType,
+    CellType,
+    FunctionType,
+    ModuleType,
+)
 
-CellType = type((lambda it: lambda: it)(0).__closure__[0])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Attach = Callable[[object], int | None]
 
 _PROTOCOL = 5
-_NO_DATA = frozenset((FunctionType, BuiltinType, CachedType, ModuleType, CellType))
+
+# What is no data, but something that goes by name, or as _byvalue says.
+_SPECIAL = (type, ModuleType, FunctionType, BuiltinType, CachedType, CellType)
 
 
 class _NeedsCloudpickle(Exception):
     pass
 
 
-# ---------------------------------------------------------------- dumping
+# ---- dumping ----------------------------------------------------------------
 
 
-def dumps(obj, attach):
-    """attach(obj) is the number for a shared object, None for others."""
+def dumps(obj: object, attach: Attach) -> bytes:
+    """attach(obj) is the number for a shared object, None for any other."""
     try:
         return _dump(_Light, obj, attach)
     except (_NeedsCloudpickle, PicklingError, TypeError, AttributeError) as error:
@@ -44,7 +59,7 @@ def dumps(obj, attach):
     return _dump(full, obj, attach)
 
 
-def _dump(pickler_type, obj, attach):
+def _dump(pickler_type: Any, obj: object, attach: Attach) -> bytes:
     file = BytesIO()
     pickler = pickler_type(file, _PROTOCOL)
     pickler.attach = attach
@@ -56,66 +71,27 @@ def _dump(pickler_type, obj, attach):
     return file.getvalue()
 
 
-class _Ours:
-    """What both picklers do themselves."""
+class _Light(Pickler):
+    attach: Attach
+    bare_cells: set[int]
 
-    def close(self):
-        pass
-
-    def reduce_special(self, obj):
-        """For what is no data: a reduction, NotImplemented, or None."""
-        if type(obj) is CellType:
-            return self._reduce_cell(obj)
-        if type(obj) is CachedType:
-            return _reduce_cached(obj)
-        reduction = _byvalue.reduce(obj)
+    def reducer_override(self, obj: Any) -> Any:
+        if not isinstance(obj, _SPECIAL):
+            number = self.attach(obj)
+            return NotImplemented if number is None else (find_shared, (number,))
+        reduction = _reduce_special(obj, self.bare_cells)
         if reduction is None:
-            return None
-        kind, arguments, state = reduction
-        if kind == _byvalue.FUNCTION:
-            # The state brings what is in the cells.
-            self.bare_cells.update(map(id, obj.__closure__ or ()))
-            return _byvalue.make, (arguments,), state, None, None, _byvalue.fill
-        if kind == _byvalue.MODULE:
-            return find_module, arguments
-        if arguments == (obj.__module__, obj.__qualname__):
-            return NotImplemented  # pickle does the same
-        return find_global, arguments
-
-    def _reduce_cell(self, cell):
-        if id(cell) in self.bare_cells:
-            return make_cell, ()
-        content = _byvalue._content(cell)
-        return make_cell, (), content, None, None, fill_cell
-
-
-def _reduce_cached(cached):
-    if _byvalue._by_name(cached) is not None:
-        return NotImplemented
-    options = cached.cache_parameters()
-    return make_cached, (cached.__wrapped__, options["maxsize"], options["typed"])
-
-
-class _Light(_Ours, Pickler):
-    def reducer_override(self, obj):
-        cls = type(obj)
-        if cls in _NO_DATA or isinstance(obj, (type, ModuleType)):
-            reduction = self.reduce_special(obj)
-            if reduction is not None:
-                return reduction
-            if cls is BuiltinType:
-                return NotImplemented  # a method of something
             raise _NeedsCloudpickle(repr(obj))
-        number = self.attach(obj)
-        if number is not None:
-            return find_shared, (number,)
-        return NotImplemented
+        return reduction
+
+    def close(self) -> None:
+        pass
 
 
 _full = None
 
 
-def _full_pickler():
+def _full_pickler() -> Any:
     global _full
     if _full is None:
         try:
@@ -126,28 +102,23 @@ def _full_pickler():
     return _full
 
 
-def _make_full_pickler(cloudpickle):
-    class Full(_Ours, cloudpickle.Pickler):
-        def close(self):
-            for module in self.__dict__.pop("registered", ()):
-                cloudpickle.unregister_pickle_by_value(module)
+def _make_full_pickler(cloudpickle: Any) -> Any:
+    class Full(cloudpickle.Pickler):  # type: ignore[misc]
+        attach: Attach
+        bare_cells: set[int]
 
-        def reducer_override(self, obj):
-            cls = type(obj)
-            if cls in _NO_DATA or isinstance(obj, (type, ModuleType)):
-                reduction = self.reduce_special(obj)
-                if reduction is not None:
-                    return reduction
-                return self._reduce_by_value(obj)
-            number = self.attach(obj)
-            if number is not None:
-                return find_shared, (number,)
-            return super().reducer_override(obj)
+        def reducer_override(self, obj: Any) -> Any:
+            if not isinstance(obj, _SPECIAL):
+                number = self.attach(obj)
+                if number is not None:
+                    return find_shared, (number,)
+                return super().reducer_override(obj)
+            reduction = _reduce_special(obj, self.bare_cells)
+            return self._reduce_by_value(obj) if reduction is None else reduction
 
-        def _reduce_by_value(self, obj):
+        def _reduce_by_value(self, obj: Any) -> Any:
             is_class = isinstance(obj, type)
-            name = obj.__module__ if is_class else getattr(obj, "__name__", None)
-            self._register(sys.modules.get(name))
+            self._register(obj.__module__ if is_class else obj.__name__)
             reduction = super().reducer_override(obj)
             if is_class and type(reduction) is tuple and len(reduction) == 6:
                 maker, arguments, state, _, _, setter = reduction
@@ -155,27 +126,64 @@ def _make_full_pickler(cloudpickle):
                 return maker, arguments, state, None, None, fill_class
             return reduction
 
-        def _register(self, module):
+        def _register(self, name: str) -> None:
             # Else cloudpickle trusts that what is loaded can be imported.
             if (
-                module is None
-                or _byvalue.can_import(module)
-                or module.__name__ in cloudpickle.list_registry_pickle_by_value()
+                name in sys.modules
+                and not _reducing().can_import(sys.modules[name])
+                and name not in cloudpickle.list_registry_pickle_by_value()
             ):
-                return
-            cloudpickle.register_pickle_by_value(module)
-            self.__dict__.setdefault("registered", []).append(module)
+                cloudpickle.register_pickle_by_value(sys.modules[name])
+                self.__dict__.setdefault("registered", []).append(sys.modules[name])
+
+        def close(self) -> None:
+            for module in self.__dict__.pop("registered", ()):
+                cloudpickle.unregister_pickle_by_value(module)
 
     return Full
 
 
-# ---------------------------------------------------------------- loading
+def _reducing() -> Any:
+    from coterie import _reducing
+
+    return _reducing
+
+
+def _reduce_special(obj: Any, bare_cells: set[int]) -> Any:
+    """For what is no data: a reduction, NotImplemented, or None."""
+    it = _reducing()
+    if isinstance(obj, CellType):
+        if id(obj) in bare_cells:
+            return make_cell, ()
+        return make_cell, (), _byvalue.content_of(obj), None, None, fill_cell
+    if isinstance(obj, CachedType):
+        if it.by_name(obj) is not None:
+            return NotImplemented
+        options = obj.cache_parameters()
+        return make_cached, (obj.__wrapped__, options["maxsize"], options["typed"])
+    reduction = it.reduce(obj)
+    if reduction is None:
+        # A method of something built in is pickled with its object.
+        return NotImplemented if isinstance(obj, BuiltinType) else None
+    kind, arguments, state = reduction
+    if kind == _byvalue.FUNCTION:
+        # The state brings what is in the cells.
+        bare_cells.update(map(id, obj.__closure__ or ()))
+        return _byvalue.make, (arguments,), state, None, None, _byvalue.fill
+    if kind == _byvalue.MODULE:
+        return find_module, arguments
+    if arguments == (obj.__module__, obj.__qualname__):
+        return NotImplemented  # pickle does the same
+    return find_global, arguments
+
+
+# ---- loading ----------------------------------------------------------------
 
 # Thread -> stack of the shared objects that its pickles may name.
-_receiving = {}
+_receiving: dict[int, list[tuple[Any, ...]]] = {}
 
 
-def loads(data, objects):
+def loads(data: Any, objects: tuple[Any, ...]) -> Any:
     if not objects:
         return load_pickle(data)
     stack = _receiving.setdefault(get_ident(), [])
@@ -188,92 +196,81 @@ def loads(data, objects):
             _receiving.pop(get_ident(), None)
 
 
-def find_shared(number):
+def find_shared(number: int) -> Any:
     return _receiving[get_ident()][-1][number]
 
 
-def find_module(name):
+def find_module(name: str) -> Any:
     __import__(name)
     return sys.modules[name]
 
 
-def find_global(module, qualname):
+def find_global(module: str, qualname: str) -> Any:
     found = find_module(module)
     for name in qualname.split("."):
         found = getattr(found, name)
     return found
 
 
-def make_cached(function, maxsize, typed):
+def make_cached(function: Any, maxsize: int | None, typed: bool) -> Any:
     from functools import lru_cache
 
     return lru_cache(maxsize, typed)(function)
 
 
-def make_cell():
+def make_cell() -> CellType:
     return CellType()
 
 
-def fill_cell(cell, content):
-    if content:
-        cell.cell_contents = content[0]
+def fill_cell(cell: CellType, content: Iterable[Any]) -> None:
+    for value in content:
+        cell.cell_contents = value
 
 
-# ------------------------------------------------------- classes by value
+# ---- classes by value -------------------------------------------------------
 
 # id(class) -> (weak reference, origin, token, state) of classes that were sent or
 # came.  cloudpickle knows a class again, wherever it was sent; the token says
 # whether it is up to date, the origin that it is at home.
-_classes = {}
-_looked_at = set()  # classes whose state is being found out
+_classes: dict[int, tuple[ref[type], int, int, Any]] = {}
+_looked_at: set[int] = set()  # classes whose state is being found out
 
 
-def _known_class(cls):
+def _known_class(cls: type) -> tuple[int, int, Any] | None:
     known = _classes.get(id(cls))
-    return known if known is not None and known[0]() is cls else None
+    return known[1:] if known is not None and known[0]() is cls else None
 
 
-def _state_of(cls):
-    """Equal only if the class is as it was."""
-    contents = [
-        value
-        for at, _, _, expectation, value in _byvalue.witnesses(cls)[1]
-        if at == 0 and expectation == _byvalue.IS_CONTENT
-    ]
-    mark = _byvalue.fingerprint(contents) if contents else None
-    return _byvalue.version(cls), mark
-
-
-def _note_class(cls, origin, token, state):
+def _note_class(cls: type, origin: int, token: int, state: Any) -> tuple[int, int]:
     key = id(cls)
-    weak = ref(cls, lambda _: _classes.pop(key, None))
+    weak = ref(cls, lambda _: _classes.pop(key, None) and None)
     _classes[key] = (weak, origin, token, state)
     return origin, token
 
 
-def _stamp(cls):
+def _stamp(cls: type) -> tuple[int, int]:
+    from coterie._witnesses import class_state
+
     known = _known_class(cls)
-    key = id(cls)
     if known is None:
-        known = (None, _byvalue.here(), _byvalue.new_token(), None)
-    _, origin, token, old_state = known
-    if key in _looked_at:  # an instance of it is among its attributes
+        known = (_byvalue.here(), _byvalue.new_token(), None)
+    origin, token, old_state = known
+    if id(cls) in _looked_at:  # an instance of it is among its attributes
         return origin, token
-    _looked_at.add(key)
+    _looked_at.add(id(cls))
     try:
-        state = _state_of(cls)
+        state = class_state(cls)
     finally:
-        _looked_at.discard(key)
+        _looked_at.discard(id(cls))
     if old_state is not None and old_state != state:
         token = _byvalue.new_token()
     return _note_class(cls, origin, token, state)
 
 
-def fill_class(cls, state):
+def fill_class(cls: type, state: tuple[Any, ...]) -> None:
     origin, token, setter, contents = state
     known = _known_class(cls)
-    if known is not None:
-        if known[1] == _byvalue.here() or known[2] == token:
-            return
+    if known is not None and (known[0] == _byvalue.here() or known[1] == token):
+        return
     setter(cls, contents)
     _note_class(cls, origin, token, None)

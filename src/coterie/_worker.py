@@ -51,7 +51,7 @@ def prepare(filters: list[tuple[Any, ...]]) -> None:
     # The list is the public state, but only these functions tell the
     # machinery in C that it has changed.
     warnings.resetwarnings()
-    warnings.filters[:] = [
+    warnings.filters[:] = [  # type: ignore[index]
         (action, _compile(message), category, _compile(module), lineno)
         for action, message, category, module, lineno in filters
     ]

@@ -45,7 +45,7 @@ class Future(_core.Future["T"], concurrent.futures.Future["T"]):
 
     __slots__ = ()
 
-    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:  # type: ignore[override]
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """Call ``fn(future)`` when the call has ended or was cancelled.
 
         At once if it has.  Else in a thread of the interpreter that asked for
@@ -94,12 +94,22 @@ class Future(_core.Future["T"], concurrent.futures.Future["T"]):
         exception = self.exception()
         return True, False, None if exception else self.result(), exception
 
-    def _refuse(self, *args: object) -> Never:
+    def _refuse(self) -> Never:
         raise concurrent.futures.InvalidStateError(
             "the state of this future is set by the worker that runs its call"
         )
 
-    set_running_or_notify_cancel = set_result = set_exception = _refuse
+    def set_running_or_notify_cancel(self) -> bool:
+        """Refused: the worker does it."""
+        self._refuse()
+
+    def set_result(self, result: T) -> None:
+        """Refused: the worker does it."""
+        self._refuse()
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Refused: the worker does it."""
+        self._refuse()
 
     def __repr__(self) -> str:
         state = self._state.partition("_")[0].lower()
@@ -184,9 +194,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             buffersize=buffersize,
         )
 
-    def shutdown(
-        self, wait: bool = True, *, cancel_futures: bool = False
-    ) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and end the workers when all is done.
 
         wait: return only then.  cancel_futures: cancel what has not begun.
@@ -204,13 +212,21 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
-        if exc_type is None or issubclass(exc_type, Exception):
+        if exc_type is not None and not issubclass(exc_type, Exception):
+            self._give_up()
+            return False
+        try:
             self.shutdown(wait=True)
-        else:
-            # Ctrl-C, SystemExit: nobody wants the results any more.
-            self._cancel_pending()
-            _exit.stop([self])
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                self._give_up()
+            raise
         return False
+
+    def _give_up(self) -> None:
+        """Ctrl-C, SystemExit: nobody wants the results any more."""
+        self._cancel_pending()
+        _exit.stop([self])
 
 
 InterpreterPoolExecutor = Executor
