@@ -55,9 +55,10 @@ cot_payload *cot_encode(cot_codec *codec, PyObject *obj);
 PyObject *cot_decode(cot_codec *codec, const cot_payload *payload);
 
 // The payload of a call's arguments, laid out as for vectorcall: `args` holds
-// `nargs` positional values, then one value for each name in `kwnames` (a tuple
-// of str, or NULL).  When a value cannot be sent, the exception is the original
-// one, and *culprit (if not NULL) is its index in `args`.
+// `nargs` positional values, then one value for each name in `kwnames` (a
+// tuple of str, or NULL).  When a value cannot be sent, the exception is the
+// original one, and *culprit (if not NULL) is its index in `args`, or -1 if
+// each of them can be sent by itself.
 cot_payload *cot_encode_call(cot_codec *codec, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *kwnames,
                              Py_ssize_t *culprit);

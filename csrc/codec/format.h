@@ -4,14 +4,15 @@
 // the float format of the machine: a block does not travel between machines of
 // different kinds (the header of dumps says which kind wrote it).
 //
-//   size       one byte below COT_SIZE16, or COT_SIZE16/32/64 and 2, 4, 8 bytes
-//   text       size (of characters), then the characters, 1, 2 or 4 bytes each
+//   size       a byte below COT_SIZE16, or COT_SIZE16/32/64 and 2, 4, 8 bytes
+//   text       size (of characters), then characters of 1, 2 or 4 bytes each
 //   container  size, then the values (dict: key, value, key, value...)
 //
-// COT_REMEMBER on a tag says that the object gets the next number, counted from
-// 0, and may be named by it later (COT_REF).  The number is given before what
-// is inside; the object may be named once it exists, which for a tuple and a
-// frozenset is after the last value, for the others before the first.
+// COT_REMEMBER on a tag says that the object gets the next number, counted
+// from 0, and may be named by it later (COT_TAG_REF).  The number is given
+// before what is inside; the object may be named once it exists, which for a
+// tuple and a frozenset is after the last value, for the others before the
+// first.
 
 #ifndef COT_CODEC_FORMAT_H
 #define COT_CODEC_FORMAT_H

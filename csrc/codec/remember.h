@@ -1,10 +1,10 @@
 // Which objects of a walk are remembered.
 //
 // Between two hooks no Python code runs, so nothing can change under the walk.
-// That is why an object with a reference count of 1 needs no entry in the memo:
-// its one reference is the one the walk came by, so it cannot be met again.
-// (Roots are the exception: their caller may hold them by a borrowed one.)
-// Whatever may be walked while a hook runs is held by a reference of its own.
+// That is why an object with a reference count of 1 needs no entry in the
+// memo: its one reference is the one the walk came by, so it cannot be met
+// again.  (Roots are the exception: their caller may hold them by a borrowed
+// one.)  Whatever may be walked while a hook runs has a reference of its own.
 
 #ifndef COT_CODEC_REMEMBER_H
 #define COT_CODEC_REMEMBER_H

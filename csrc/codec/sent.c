@@ -27,10 +27,10 @@ struct cot_sent {
 // The shared object
 
 static void
-destroy_function(cot_object *object)
+destroy_function(cot_object *object, cot_object **dead)
 {
     cot_function *function = (cot_function *)object;
-    cot_payload_destroy(function->definition);
+    cot_payload_dissolve(function->definition, dead);
     cot_free(function);
 }
 

@@ -19,13 +19,32 @@ cot_object_ref(cot_object *object)
 }
 
 void
-cot_object_unref(cot_object *object)
+cot_object_release(cot_object *object, cot_object **dead)
 {
     // Release: what this holder wrote is seen by the one who destroys;
     // acquire: and that one sees what all the others wrote.
     if (object != NULL
         && atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel)
                == 1) {
-        object->cls->destroy(object);
+        object->next = *dead;
+        *dead = object;
     }
+}
+
+void
+cot_object_bury(cot_object *dead)
+{
+    while (dead != NULL) {
+        cot_object *object = dead;
+        dead = object->next;
+        object->cls->destroy(object, &dead);
+    }
+}
+
+void
+cot_object_unref(cot_object *object)
+{
+    cot_object *dead = NULL;
+    cot_object_release(object, &dead);
+    cot_object_bury(dead);
 }

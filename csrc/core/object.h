@@ -4,6 +4,10 @@
 // A queue, a function's definition, a pool: anything that a payload can point
 // to starts with a cot_object.  Nothing here knows an interpreter, so the last
 // reference may fall on any thread; `destroy` must not need one either.
+//
+// Shared objects may hold others, as deep as a user likes (a queue in a queue in
+// a queue...).  So the last reference is let go of in a loop, not by recursion:
+// what an object held, and nobody else does, goes to a list of the dead.
 
 #ifndef COT_CORE_OBJECT_H
 #define COT_CORE_OBJECT_H
@@ -14,14 +18,16 @@
 typedef struct cot_object cot_object;
 
 typedef struct {
-    const char *name;                     // the public name: "Queue"
-    void (*destroy)(cot_object *object);  // frees it; called once
+    const char *name;  // the public name: "Queue"
+    // Frees the object; called once.  Releases what it held to `dead`.
+    void (*destroy)(cot_object *object, cot_object **dead);
 } cot_class;
 
 struct cot_object {
     atomic_size_t refs;
     const cot_class *cls;  // borrowed, static
     uint64_t id;           // never used twice in a process
+    cot_object *next;      // among the dead
 };
 
 // The caller owns the one reference that the object starts with.
@@ -31,5 +37,11 @@ void cot_object_ref(cot_object *object);
 
 // NULL is allowed.
 void cot_object_unref(cot_object *object);
+
+// The two halves of it.  Lets go of one reference, and puts the object on the
+// list if it was the last; NULL is allowed.  Then: destroys all on the list, and
+// what they put there.
+void cot_object_release(cot_object *object, cot_object **dead);
+void cot_object_bury(cot_object *dead);
 
 #endif

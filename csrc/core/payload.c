@@ -38,14 +38,22 @@ cot_payload_attach(cot_payload *payload, cot_object *object)
 }
 
 void
-cot_payload_destroy(cot_payload *payload)
+cot_payload_dissolve(cot_payload *payload, cot_object **dead)
 {
     if (payload == NULL) {
         return;
     }
     for (uint32_t i = 0; i < payload->objects_len; i++) {
-        cot_object_unref(payload->objects[i]);
+        cot_object_release(payload->objects[i], dead);
     }
     cot_free(payload->objects);
     cot_free(payload);
+}
+
+void
+cot_payload_destroy(cot_payload *payload)
+{
+    cot_object *dead = NULL;
+    cot_payload_dissolve(payload, &dead);
+    cot_object_bury(dead);
 }

@@ -36,4 +36,7 @@ COT_MUST_CHECK cot_status cot_payload_attach(cot_payload *payload,
 // Lets go of the objects and frees the block.  NULL is allowed.
 void cot_payload_destroy(cot_payload *payload);
 
+// The same inside a destroy of cot_class: objects go to the list of the dead.
+void cot_payload_dissolve(cot_payload *payload, cot_object **dead);
+
 #endif

@@ -463,6 +463,16 @@ cot_worker_leave(cot_worker *worker)
 }
 
 void
+cot_worker_end_task(cot_worker *worker)
+{
+    cot_pool *pool = worker->pool;
+    cot_lock_acquire(&pool->lock);
+    atomic_store_explicit(&worker->task, NULL, memory_order_release);
+    set_busy_locked(worker, false);
+    cot_lock_release(&pool->lock);
+}
+
+void
 cot_worker_seal(cot_worker *worker)
 {
     cot_pool *pool = worker->pool;

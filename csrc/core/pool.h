@@ -101,6 +101,10 @@ void cot_pool_each_busy(cot_pool *pool, void (*visit)(cot_worker *, void *),
 void cot_worker_enter_locked(cot_worker *worker);
 void cot_worker_leave(cot_worker *worker);
 
+// The worker's task is over: it takes no more guests for it, and counts as free
+// already before the asker goes on, who may submit again at once.
+void cot_worker_end_task(cot_worker *worker);
+
 // Called by the worker, without its GIL: waits until it has no guests.
 void cot_worker_seal(cot_worker *worker);
 

@@ -22,12 +22,12 @@ struct cot_queue {
 };
 
 static void
-queue_destroy(cot_object *object)
+queue_destroy(cot_object *object, cot_object **dead)
 {
     cot_queue *queue = cot_queue_from_object(object);
     for (size_t i = 0; i < queue->len; i++) {
         size_t idx = (queue->first + i) & (queue->ring_size - 1);
-        cot_payload_destroy(queue->ring[idx]);
+        cot_payload_dissolve(queue->ring[idx], dead);
     }
     cot_free(queue->ring);
     cot_free(queue);

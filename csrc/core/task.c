@@ -1,6 +1,7 @@
 #include "core/task.h"
 
 #include "core/outbox.h"
+#include "core/panic.h"
 #include "port/memory.h"
 
 enum {
@@ -93,7 +94,7 @@ cot_task_finish(cot_task *task, cot_outcome_kind kind, cot_payload *outcome)
     task->outcome = outcome;
     task->outcome_kind = (uint8_t)kind;
     if (!change(task, COT_TASK_RUNNING, COT_TASK_FINISHED, &old)) {
-        return;
+        cot_panic("a task ended that did not run");
     }
     wake_waiters(task, old);
     if (old & WATCHED) {

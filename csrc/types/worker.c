@@ -227,7 +227,7 @@ static void
 end_call(cot_worker *worker)
 {
     worker_host *host = worker->host;
-    atomic_store_explicit(&worker->task, NULL, memory_order_release);
+    cot_worker_end_task(worker);
     if (host->was_interrupted) {
         host->was_interrupted = false;
         cot_parker_calm(&worker->parker);

@@ -13,7 +13,7 @@ typedef struct {
 } thing;
 
 static void
-destroy_thing(cot_object *object)
+destroy_thing(cot_object *object, cot_object **dead)
 {
     thing *self = (thing *)object;
     for (int i = 0; i < THREADS; i++) {

@@ -236,6 +236,31 @@ none_is_lost(void)
     cot_outbox_unref(all.outbox);
 }
 
+static void
+look_and_let_go(void *arg, size_t idx)
+{
+    cot_outbox *outbox = arg;
+    cot_parker parker = {0};
+    cot_task *task;
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_TIMED_OUT);
+    cot_outbox_unref(outbox);
+}
+
+static void
+the_last_holder_frees_it(void)
+{
+    for (int round = 0; round < 50; round++) {
+        cot_outbox *outbox = cot_outbox_create();
+        test_threads threads;
+        for (int i = 0; i < POSTERS; i++) {
+            cot_outbox_ref(outbox);
+        }
+        start_threads(&threads, POSTERS, look_and_let_go, outbox);
+        cot_outbox_unref(outbox);
+        join_threads(&threads);
+    }
+}
+
 static bool
 create_outbox(void *arg)
 {
@@ -262,6 +287,7 @@ main(int argc, char **argv)
         TEST(an_interrupt_ends_the_wait),
         TEST(a_waiting_taker_is_woken),
         TEST(none_is_lost),
+        TEST(the_last_holder_frees_it),
         TEST(memory_may_run_out),
         {0},
     };

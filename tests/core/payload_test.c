@@ -9,7 +9,7 @@
 static int destroyed;
 
 static void
-count_destroyed(cot_object *object)
+count_destroyed(cot_object *object, cot_object **dead)
 {
     destroyed++;
 }

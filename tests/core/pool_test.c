@@ -244,7 +244,7 @@ typedef struct {
 } nosy_function;
 
 static void
-look_at_pool(cot_object *object)
+look_at_pool(cot_object *object, cot_object **dead)
 {
     nosy_function *self = (nosy_function *)object;
     CHECK(!cot_pool_is_closed(self->on->pool));  // takes the pool's lock

@@ -439,6 +439,22 @@ an_interrupt_wakes_its_waiter(void)
     drop(queue);
 }
 
+static void
+queues_in_queues_are_freed_without_recursion(void)
+{
+    cot_queue *inner = new_queue(0);
+    for (int depth = 0; depth < 300000; depth++) {
+        cot_queue *outer = new_queue(0);
+        cot_payload *payload = cot_payload_create(0, COT_NATIVE);
+        cot_parker parker = {0};
+        CHECK_EQ(cot_payload_attach(payload, cot_queue_object(inner)), COT_OK);
+        cot_object_unref(cot_queue_object(inner));
+        CHECK_EQ(cot_queue_put(outer, &parker, COT_NOW, payload), COT_OK);
+        inner = outer;
+    }
+    drop(inner);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -458,6 +474,7 @@ main(int argc, char **argv)
         TEST(the_last_done_wakes_joiners),
         TEST(a_shutdown_wakes_all),
         TEST(an_interrupt_wakes_its_waiter),
+        TEST(queues_in_queues_are_freed_without_recursion),
         {0},
     };
     return run_tests(tests, argc, argv);

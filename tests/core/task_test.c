@@ -7,7 +7,7 @@
 static int functions_destroyed;
 
 static void
-count_destroyed(cot_object *object)
+count_destroyed(cot_object *object, cot_object **dead)
 {
     functions_destroyed++;
 }
@@ -242,6 +242,35 @@ all_who_wait_are_woken(void)
     cot_outbox_unref(outbox);
 }
 
+static void
+finish_in_thread(void *arg, size_t idx)
+{
+    cot_task_finish(arg, COT_OUTCOME_VALUE, number_payload(77));
+}
+
+// The end falls between a waiter's call and its standing on the list: it
+// either finds the task ended, or is found.
+static void
+who_is_about_to_wait_is_not_forgotten(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    for (int round = 0; round < 30; round++) {
+        audience all = {.task = pending_task(outbox)};
+        test_threads waiter, finisher;
+        CHECK(cot_task_begin(all.task));
+        cot_lock_acquire(&all.task->lock);
+        start_threads(&waiter, 1, wait_for_outcome, &all);
+        WAIT_UNTIL(atomic_load(&all.task->lock.word) == 2);  // waits for it
+        start_threads(&finisher, 1, finish_in_thread, all.task);
+        WAIT_UNTIL(cot_task_is_done(all.task));
+        cot_lock_release(&all.task->lock);
+        join_threads(&waiter);
+        join_threads(&finisher);
+        cot_task_unref(all.task);
+    }
+    cot_outbox_unref(outbox);
+}
+
 #define RACES 3000
 #define RACERS 7
 
@@ -425,6 +454,7 @@ main(int argc, char **argv)
         TEST(a_wait_may_end_early),
         TEST(memory_may_run_out),
         TEST(all_who_wait_are_woken),
+        TEST(who_is_about_to_wait_is_not_forgotten),
         TEST(a_task_ends_once),
         {0},
     };
