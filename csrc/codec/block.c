@@ -6,7 +6,6 @@
 
 #include "core/checksum.h"
 
-#include <stddef.h>
 
 static uint8_t
 find_byte_order(void)
@@ -17,13 +16,11 @@ find_byte_order(void)
     return first ? 1 : 2;
 }
 
-// Of the body, and of the header up to the checksum.
+// Of the body and the format: what else the header says has one right value.
 static uint64_t
 sum_block(const cot_block_header *header, const uint8_t *body)
 {
-    uint64_t seed = cot_checksum(header, offsetof(cot_block_header, checksum),
-                                 0);
-    return cot_checksum(body, (size_t)header->len, seed);
+    return cot_checksum(body, (size_t)header->len, header->format);
 }
 
 static void
@@ -71,7 +68,7 @@ cot_dumps(cot_codec *codec, PyObject *obj)
     PyObject *block = NULL;
     // Room for the header, which is written at the end.
     encoder->pos += sizeof(cot_block_header);
-    if (cot_encode_root(encoder, obj) == 0) {
+    if (cot_encode_only(encoder, obj) == 0) {
         block = cot_encoder_take_bytes(encoder);
         if (block != NULL) {
             seal(block, COT_NATIVE);
@@ -116,6 +113,10 @@ load(cot_codec *codec, const uint8_t *bytes, size_t len)
 PyObject *
 cot_loads(cot_codec *codec, PyObject *block)
 {
+    if (PyBytes_CheckExact(block)) {
+        return load(codec, (const uint8_t *)PyBytes_AS_STRING(block),
+                    (size_t)PyBytes_GET_SIZE(block));
+    }
     Py_buffer view;
     if (PyObject_GetBuffer(block, &view, PyBUF_SIMPLE) < 0) {
         return NULL;

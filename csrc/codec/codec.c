@@ -62,7 +62,7 @@ cot_encode_with(cot_codec *codec, PyObject *obj, unsigned flags)
         return NULL;
     }
     cot_payload *payload = NULL;
-    if (cot_encode_root(encoder, obj) == 0) {
+    if (cot_encode_only(encoder, obj) == 0) {
         payload = cot_encoder_take_payload(encoder);
     }
     else if (encoder->gave_up) {

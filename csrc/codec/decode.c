@@ -1,5 +1,7 @@
 #include "codec/reader.h"
 
+#include "compat/compat.h"
+
 #include "port/memory.h"
 
 PyObject *
@@ -314,7 +316,7 @@ decode_dict(cot_decoder *decoder, bool is_remembered)
     if (2 * len > count_left(decoder) - decoder->promised) {
         return cot_decoder_refuse("too short");
     }
-    PyObject *dict = PyDict_New();
+    PyObject *dict = cot_compat_new_dict(len);
     if (dict == NULL) {
         return NULL;
     }

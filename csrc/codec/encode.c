@@ -513,3 +513,57 @@ cot_encode_root(cot_encoder *encoder, PyObject *obj)
     encoder->remembers_next = false;
     return failed;
 }
+
+// Small tuples of scalars are what most messages are.  With no two items the
+// same there is nothing to remember, not even the tuple: it is not in itself.
+enum { FLAT_MAX = 8 };
+
+static bool
+is_flat_item(PyObject *const *items, Py_ssize_t at)
+{
+    PyTypeObject *type = Py_TYPE(items[at]);
+    if (type == &PyLong_Type || type == &PyFloat_Type
+        || type == &PyBool_Type || items[at] == Py_None) {
+        return true;
+    }
+    if (type != &PyUnicode_Type && type != &PyBytes_Type) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < at; i++) {
+        if (items[i] == items[at]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+is_flat(PyObject *obj)
+{
+    if (!PyTuple_CheckExact(obj) || PyTuple_GET_SIZE(obj) > FLAT_MAX) {
+        return false;
+    }
+    PyObject **items = PySequence_Fast_ITEMS(obj);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(obj); i++) {
+        if (!is_flat_item(items, i)) {
+            return false;
+        }
+    }
+    return PyTuple_GET_SIZE(obj) > 0;
+}
+
+int
+cot_encode_only(cot_encoder *encoder, PyObject *obj)
+{
+    if (!is_flat(obj)) {
+        return cot_encode_root(encoder, obj);
+    }
+    encoder->remembers_none = true;
+    Py_ssize_t len = PyTuple_GET_SIZE(obj);
+    int failed = cot_put_head(encoder, COT_TAG_TUPLE, (size_t)len);
+    for (Py_ssize_t i = 0; i < len && !failed; i++) {
+        failed = cot_encode_value(encoder, PyTuple_GET_ITEM(obj, i));
+    }
+    encoder->remembers_none = false;
+    return failed;
+}

@@ -55,6 +55,7 @@ cot_encoder_take(cot_codec *codec, unsigned flags)
     encoder->codec = codec;
     encoder->flags = flags;
     encoder->remembers_next = false;
+    encoder->remembers_none = false;
     encoder->has_bare_cells = false;
     rewind_block(encoder);
     return encoder;

@@ -38,6 +38,7 @@ struct cot_encoder {
     PyObject *kept;  // owned list: what hooks gave, alive until the end
     unsigned flags;
     bool remembers_next;  // the next object, whatever its reference count
+    bool remembers_none;  // nothing can be met twice
     bool has_bare_cells;  // inside a function's arguments
     bool gave_up;         // failed without an exception: pickle it
 };
@@ -74,6 +75,9 @@ int cot_encode_special(cot_encoder *encoder, PyObject *obj);
 
 // For an object that its caller may hold by a borrowed reference only.
 int cot_encode_root(cot_encoder *encoder, PyObject *obj);
+
+// The same, if it is all there is to encode.
+int cot_encode_only(cot_encoder *encoder, PyObject *obj);
 
 // After a walk that gave up: the payload of a pickle.
 cot_payload *cot_encode_pickled(cot_encoder *encoder, PyObject *obj);

@@ -56,8 +56,9 @@ remember_shared(cot_encoder *encoder, PyObject *obj)
 static inline bool
 is_shared(const cot_encoder *encoder, PyObject *obj)
 {
-    return Py_REFCNT(obj) != 1 || encoder->remembers_next
-           || encoder->flags & COT_CANONICAL;
+    return (Py_REFCNT(obj) != 1 || encoder->remembers_next
+            || encoder->flags & COT_CANONICAL)
+           && !encoder->remembers_none;
 }
 
 static inline int

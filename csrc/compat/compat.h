@@ -26,4 +26,20 @@
 // interpreters.  No GIL needed.
 bool cot_compat_is_tracing_unsafe(void);
 
+// A new dict that is about to get `len` items.
+//
+// No public function makes a dict with room (it saves a quarter of the decoding
+// of a big one).  _PyDict_NewPresized is declared in CPython's own public
+// headers, exported, and used by Cython; it bounds the room itself.  Fallback:
+// PyDict_New.
+static inline PyObject *
+cot_compat_new_dict(size_t len)
+{
+#if PY_VERSION_HEX < 0x03100000
+    return len > 8 ? _PyDict_NewPresized((Py_ssize_t)len) : PyDict_New();
+#else
+    return PyDict_New();
+#endif
+}
+
 #endif

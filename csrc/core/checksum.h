@@ -38,40 +38,51 @@ cot_checksum_mix(uint64_t value)
     return value ^ (value >> 32);
 }
 
-// The sum of `len` bytes; another `seed` gives another sum.
+// What four lanes make of the 32-byte groups that `data` starts with, as one.
 static inline uint64_t
-cot_checksum(const void *data, size_t len, uint64_t seed)
+cot_checksum_groups(const uint8_t *at, size_t groups, uint64_t seed)
 {
-    const uint8_t *at = data;
-    size_t left = len;
     uint64_t lanes[COT_CHECKSUM_LANES] = {
         seed ^ UINT64_C(0xa0761d6478bd642f),
         seed ^ UINT64_C(0xe7037ed1a0b428db),
         seed ^ UINT64_C(0x8ebc6af09c88c6e3),
         seed ^ UINT64_C(0x589965cc75374cc3),
     };
-    while (left >= sizeof(lanes)) {
+    for (; groups > 0; groups--, at += sizeof(lanes)) {
         for (size_t i = 0; i < COT_CHECKSUM_LANES; i++) {
             lanes[i] = cot_checksum_step(lanes[i],
                                          cot_checksum_load(at + 8 * i));
         }
-        at += sizeof(lanes);
-        left -= sizeof(lanes);
     }
-    for (size_t i = 0; left > 0; i++) {
-        // The length is part of the sum, so zeros at the end are no risk.
-        uint64_t word = 0;
-        size_t part = left < 8 ? left : 8;
-        memcpy(&word, at, part);
-        lanes[i] = cot_checksum_step(lanes[i], word);
-        at += part;
-        left -= part;
-    }
-    uint64_t sum = cot_checksum_mix((uint64_t)len ^ seed);
-    for (size_t i = 0; i < COT_CHECKSUM_LANES; i++) {
-        sum = cot_checksum_mix(sum + lanes[i]);
+    uint64_t sum = lanes[0];
+    for (size_t i = 1; i < COT_CHECKSUM_LANES; i++) {
+        sum = cot_checksum_step(sum, lanes[i]);
     }
     return sum;
+}
+
+// The sum of `len` bytes; another `seed` gives another sum.
+static inline uint64_t
+cot_checksum(const void *data, size_t len, uint64_t seed)
+{
+    const uint8_t *at = data;
+    size_t groups = len / (8 * COT_CHECKSUM_LANES);
+    size_t left = len % (8 * COT_CHECKSUM_LANES);
+    uint64_t sum = seed;
+    if (groups > 0) {
+        sum = cot_checksum_groups(at, groups, seed);
+        at += groups * 8 * COT_CHECKSUM_LANES;
+    }
+    for (; left >= 8; left -= 8, at += 8) {
+        sum = cot_checksum_step(sum, cot_checksum_load(at));
+    }
+    if (left > 0) {
+        // The length is part of the sum, so zeros at the end are no risk.
+        uint64_t word = 0;
+        memcpy(&word, at, left);
+        sum = cot_checksum_step(sum, word);
+    }
+    return cot_checksum_mix(sum ^ (uint64_t)len);
 }
 
 #endif

@@ -218,6 +218,12 @@ core_was_interrupted(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+core_is_main(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(state_of(module)->is_main);
+}
+
+static PyObject *
 core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(cot_runtime_interpreters());
@@ -249,6 +255,9 @@ static PyMethodDef core_methods[] = {
     {"was_interrupted", core_was_interrupted, METH_NOARGS,
      PyDoc_STR("was_interrupted($module, /)\n--\n\n"
                "Whether KeyboardInterrupt has left a wait of coterie's.")},
+    {"is_main", core_is_main, METH_NOARGS,
+     PyDoc_STR("is_main($module, /)\n--\n\n"
+               "Whether this is the main interpreter.")},
     {"interpreters", core_interpreters, METH_NOARGS,
      PyDoc_STR("interpreters($module, /)\n--\n\n"
                "How many interpreters of coterie are alive.")},

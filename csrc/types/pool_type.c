@@ -447,8 +447,13 @@ static PyObject *
 pool_interrupt(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     PoolObject *self = PoolObject_CAST(op);
-    cot_status status =
-        self->pool ? interrupt_running(self->pool) : COT_OK;
+    if (self->pool == NULL) {
+        Py_RETURN_NONE;
+    }
+    // What was told to stop gets no grace when the program ends.
+    worker_plan *plan = cot_pool_context(self->pool);
+    plan->exit_grace = 0;
+    cot_status status = interrupt_running(self->pool);
     if (status != COT_OK) {
         raise_status(self->state, status);
         return NULL;

@@ -15,7 +15,8 @@
 // Python needs 2 MiB at the very least; 16 MiB allow its own recursion limits.
 #define COT_WORKER_STACK ((size_t)16 << 20)
 
-// What the workers of a pool start from; constant once the pool exists.
+// What the workers of a pool start from; constant once the pool exists, but for
+// exit_grace, which only the pool's own interpreter reads and writes.
 typedef struct {
     cot_payload *settings;      // owned: (sys.path, sys.argv)
     cot_payload *preparation;   // owned: for coterie._worker.prepare, or NULL
