@@ -6,7 +6,6 @@
 
 #include "core/checksum.h"
 
-
 static uint8_t
 find_byte_order(void)
 {

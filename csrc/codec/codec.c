@@ -10,6 +10,8 @@ cot_codec_traverse(cot_codec *codec, visitproc visit, void *arg)
 {
     Py_VISIT(codec->by_value);
     Py_VISIT(codec->pickling);
+    Py_VISIT(codec->dump);
+    Py_VISIT(codec->load);
     Py_VISIT(codec->reduce);
     Py_VISIT(codec->make);
     Py_VISIT(codec->fill);
@@ -32,6 +34,8 @@ cot_codec_clear(cot_codec *codec)
     Py_CLEAR(codec->make);
     Py_CLEAR(codec->fill);
     Py_CLEAR(codec->pickling);
+    Py_CLEAR(codec->dump);
+    Py_CLEAR(codec->load);
     Py_CLEAR(codec->by_value);
     cot_encoder_destroy(codec->spare);
     codec->spare = NULL;

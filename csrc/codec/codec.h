@@ -34,7 +34,9 @@ typedef struct {
     // Python's part, imported when first needed; owned.
     PyObject *by_value;  // module coterie._byvalue
     PyObject *pickling;  // module coterie._pickling
-    PyObject *reduce;    // three functions of by_value
+    PyObject *dump;      // two functions of pickling
+    PyObject *load;
+    PyObject *reduce;  // three functions of by_value
     PyObject *make;
     PyObject *fill;
     PyObject *handle;  // capsule, by which Python's part calls back

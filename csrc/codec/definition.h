@@ -1,11 +1,11 @@
 // What a callable was made of when it was encoded, to see cheaply whether it
 // still is.
 //
-// coterie._witnesses lists the places to look at: the code, defaults, cells and
-// named globals of a function, and of the functions it reaches.  What was found
-// there is kept: constants by a reference, functions and classes by a weak one
-// (a strong one might keep the callable itself alive for ever), other data by
-// its encoding, since it may change in place.
+// coterie._witnesses lists the places to look at: the code, defaults, cells
+// and named globals of a function, and of the functions it reaches.  What was
+// found there is kept: constants by a reference, functions and classes by a
+// weak one (a strong one might keep the callable itself alive for ever), other
+// data by its encoding, since it may change in place.
 
 #ifndef COT_CODEC_DEFINITION_H
 #define COT_CODEC_DEFINITION_H

@@ -522,8 +522,8 @@ static bool
 is_flat_item(PyObject *const *items, Py_ssize_t at)
 {
     PyTypeObject *type = Py_TYPE(items[at]);
-    if (type == &PyLong_Type || type == &PyFloat_Type
-        || type == &PyBool_Type || items[at] == Py_None) {
+    if (type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type
+        || items[at] == Py_None) {
         return true;
     }
     if (type != &PyUnicode_Type && type != &PyBytes_Type) {

@@ -19,8 +19,8 @@ typedef struct {
 // The definition of `callable` as it is now: a new reference in *function, the
 // same one as last time if nothing that it was made of has changed.  NULL in
 // *function (and 0): it cannot be referenced by itself (a partial, a bound
-// method, an instance): send it among the arguments.  -1 with an exception set:
-// it cannot be sent.
+// method, an instance): send it among the arguments.  -1 with an exception
+// set: it cannot be sent.
 int cot_function_get(cot_codec *codec, PyObject *callable,
                      cot_function **function);
 

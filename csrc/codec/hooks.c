@@ -3,7 +3,6 @@
 #include "compat/compat.h"
 
 static const char HANDLE[] = "coterie.codec";
-static const char ATTACHMENTS[] = "coterie.attachments";
 
 cot_codec *
 cot_hook_codec(PyObject *handle)
@@ -95,8 +94,8 @@ need_attribute(PyObject *module, const char *name, PyObject **attribute)
 }
 
 // Everything is in place once `fill` is, the last one.
-static int
-need_by_value(cot_codec *codec)
+int
+cot_hook_prepare(cot_codec *codec)
 {
     if (codec->fill != NULL) {
         return 0;
@@ -123,7 +122,7 @@ need_by_value(cot_codec *codec)
 PyObject *
 cot_hook_reduce(cot_codec *codec, PyObject *obj)
 {
-    if (need_by_value(codec) < 0) {
+    if (cot_hook_prepare(codec) < 0) {
         return NULL;
     }
     return PyObject_CallOneArg(codec->reduce, obj);
@@ -132,7 +131,7 @@ cot_hook_reduce(cot_codec *codec, PyObject *obj)
 PyObject *
 cot_hook_make(cot_codec *codec, PyObject *arguments)
 {
-    if (need_by_value(codec) < 0) {
+    if (cot_hook_prepare(codec) < 0) {
         return NULL;
     }
     return PyObject_CallOneArg(codec->make, arguments);
@@ -150,7 +149,7 @@ cot_hook_fill(cot_codec *codec, PyObject *function, PyObject *state)
 PyObject *
 cot_hook_witnesses(cot_codec *codec, PyObject *callable)
 {
-    if (need_by_value(codec) < 0) {
+    if (cot_hook_prepare(codec) < 0) {
         return NULL;
     }
     return PyObject_CallMethod(codec->by_value, "witnesses", "O", callable);
@@ -180,119 +179,4 @@ cot_hook_find(PyObject *module, PyObject *name)
         start = dot + 1;
     }
     return found;
-}
-
-// Pickles
-
-static int
-need_pickling(cot_codec *codec)
-{
-    if (codec->pickling == NULL) {
-        if (need_by_value(codec) < 0) {
-            return -1;
-        }
-        codec->pickling = PyImport_ImportModule("coterie._pickling");
-    }
-    return codec->pickling ? 0 : -1;
-}
-
-// The number for one of coterie's shared objects, None for any other object.
-static PyObject *
-attach(PyObject *attachments, PyObject *obj)
-{
-    cot_encoder *encoder = PyCapsule_GetPointer(attachments, ATTACHMENTS);
-    if (encoder == NULL) {
-        return NULL;
-    }
-    cot_codec *codec = encoder->codec;
-    cot_object *object = codec->unwrap ? codec->unwrap(codec->context, obj)
-                                       : NULL;
-    if (object == NULL) {
-        Py_RETURN_NONE;
-    }
-    Py_ssize_t at = cot_encoder_attach(encoder, object);
-    return at < 0 ? NULL : PyLong_FromSsize_t(at);
-}
-
-static PyMethodDef attach_method = {
-    "attach",
-    attach,
-    METH_O,
-    "attach($module, obj, /)\n--\n\nThe number for a shared object, or None.",
-};
-
-PyObject *
-cot_pickle(cot_encoder *encoder, PyObject *obj)
-{
-    cot_codec *codec = encoder->codec;
-    if (need_pickling(codec) < 0) {
-        return NULL;
-    }
-    PyObject *capsule = PyCapsule_New(encoder, ATTACHMENTS, NULL);
-    if (capsule == NULL) {
-        return NULL;
-    }
-    PyObject *bytes = NULL;
-    PyObject *function = PyCFunction_New(&attach_method, capsule);
-    if (function != NULL) {
-        bytes = PyObject_CallMethod(codec->pickling, "dumps", "OO", obj,
-                                    function);
-        Py_DECREF(function);
-    }
-    // A traceback may keep the function: it must not find the encoder then.
-    PyCapsule_SetName(capsule, "gone");
-    Py_DECREF(capsule);
-    if (bytes != NULL && !PyBytes_CheckExact(bytes)) {
-        PyErr_SetString(PyExc_SystemError, "coterie._pickling: no bytes");
-        Py_CLEAR(bytes);
-    }
-    return bytes;
-}
-
-static PyObject *
-wrap_objects(cot_codec *codec, cot_object *const *objects, uint32_t len)
-{
-    PyObject *list = PyTuple_New(len);
-    for (uint32_t i = 0; list != NULL && i < len; i++) {
-        PyObject *wrapped = codec->wrap(codec->context, objects[i]);
-        if (wrapped == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyTuple_SET_ITEM(list, i, wrapped);
-    }
-    return list;
-}
-
-PyObject *
-cot_unpickle(cot_codec *codec, const uint8_t *bytes, size_t len,
-             cot_object *const *objects, uint32_t objects_len)
-{
-    if (need_pickling(codec) < 0) {
-        return NULL;
-    }
-    PyObject *wrapped = wrap_objects(codec, objects, objects_len);
-    if (wrapped == NULL) {
-        return NULL;
-    }
-    PyObject *result = NULL;
-    PyObject *view = PyMemoryView_FromMemory((char *)(uintptr_t)bytes,
-                                             (Py_ssize_t)len, PyBUF_READ);
-    if (view != NULL) {
-        result = PyObject_CallMethod(codec->pickling, "loads", "OO", view,
-                                     wrapped);
-        // A traceback may keep the view: it must not find the bytes then.
-        PyObject *error = PyErr_GetRaisedException();
-        PyObject *done = PyObject_CallMethod(view, "release", NULL);
-        Py_XDECREF(done);
-        Py_DECREF(view);
-        if (error != NULL) {
-            PyErr_SetRaisedException(error);
-        }
-        else if (done == NULL) {
-            Py_CLEAR(result);
-        }
-    }
-    Py_DECREF(wrapped);
-    return result;
 }

@@ -12,6 +12,9 @@
 // The codec behind a handle; NULL with an exception once it is gone.
 cot_codec *cot_hook_codec(PyObject *handle);
 
+// Imports coterie._byvalue, and tells it what it needs; once.
+int cot_hook_prepare(cot_codec *codec);
+
 // How `obj` is to be written: (kind, arguments, state), or None if only a
 // pickle can hold it.
 PyObject *cot_hook_reduce(cot_codec *codec, PyObject *obj);
@@ -28,7 +31,7 @@ PyObject *cot_hook_find(PyObject *module, PyObject *name);
 // What coterie._byvalue.witnesses() says of a callable.
 PyObject *cot_hook_witnesses(cot_codec *codec, PyObject *callable);
 
-// Pickles as the encoder's flags say: a bytes object.  Shared objects are
+// pickles.c: as the encoder's flags say: a bytes object.  Shared objects are
 // attached to the encoder's payload.
 PyObject *cot_pickle(cot_encoder *encoder, PyObject *obj);
 

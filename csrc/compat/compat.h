@@ -15,10 +15,11 @@
 #endif
 
 #ifdef Py_GIL_DISABLED
-#error "coterie needs a CPython with a GIL: on the free-threaded build, threads are parallel by themselves"
+#error \
+    "coterie needs a CPython with a GIL: on the free-threaded build, threads are parallel by themselves"
 #endif
 
-#define COT_TRACING_REFUSAL \
+#define COT_TRACING_REFUSAL                                                  \
     "tracemalloc is tracing: below CPython 3.15 this crashes or hangs with " \
     "several interpreters (gh-134604); call tracemalloc.stop() first"
 

@@ -6,9 +6,9 @@
 
 struct cot_home {
     atomic_size_t refs;
-    cot_outbox *outbox;      // shared: one reference
-    cot_lock lock;           // guards all below
-    cot_worker_link workers; // a ring through its sentinel; borrowed
+    cot_outbox *outbox;       // shared: one reference
+    cot_lock lock;            // guards all below
+    cot_worker_link workers;  // a ring through its sentinel; borrowed
     atomic_size_t count;
     cot_waitlist joiners;
 };
@@ -79,8 +79,8 @@ cot_home_remove_worker(cot_home *home, cot_worker_link *link)
 }
 
 void
-cot_home_each_worker(cot_home *home,
-                     void (*visit)(cot_worker_link *, void *), void *arg)
+cot_home_each_worker(cot_home *home, void (*visit)(cot_worker_link *, void *),
+                     void *arg)
 {
     cot_lock_acquire(&home->lock);
     for (cot_worker_link *link = home->workers.next; link != &home->workers;

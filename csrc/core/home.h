@@ -32,8 +32,7 @@ void cot_home_remove_worker(cot_home *home, cot_worker_link *link);
 
 // Calls visit(link, arg) for each worker, with the home's lock held.
 void cot_home_each_worker(cot_home *home,
-                          void (*visit)(cot_worker_link *, void *),
-                          void *arg);
+                          void (*visit)(cot_worker_link *, void *), void *arg);
 
 // How many workers there are: a hint.
 size_t cot_home_count(const cot_home *home);

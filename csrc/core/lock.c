@@ -9,9 +9,9 @@ cot_lock_contend(cot_lock *lock)
     do {
         uint32_t unlocked = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0
-            && atomic_compare_exchange_weak_explicit(
-                &lock->word, &unlocked, 1, memory_order_acquire,
-                memory_order_relaxed)) {
+            && atomic_compare_exchange_weak_explicit(&lock->word, &unlocked, 1,
+                                                     memory_order_acquire,
+                                                     memory_order_relaxed)) {
             return;
         }
     } while (cot_spin_once(&spin));

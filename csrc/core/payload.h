@@ -18,10 +18,10 @@ typedef enum {
 } cot_format;
 
 typedef struct {
-    size_t len;              // of bytes
-    cot_object **objects;    // owned array of shared references, or NULL
+    size_t len;            // of bytes
+    cot_object **objects;  // owned array of shared references, or NULL
     uint32_t objects_len;
-    uint32_t format;         // cot_format
+    uint32_t format;  // cot_format
     uint8_t bytes[];
 } cot_payload;
 

@@ -11,17 +11,17 @@ struct cot_pool {
     cot_pool_config config;  // context and name owned
     uint32_t max_workers;
 
-    cot_lock lock;  // guards all below
+    cot_lock lock;    // guards all below
     cot_task *first;  // owned: one reference each, linked by task->next
     cot_task *last;
     size_t pending;
-    cot_worker *workers;    // borrowed: each owns itself
-    uint32_t count;         // of workers, those still starting included
-    uint32_t free;          // of workers that are not busy
-    uint32_t started;       // ever: the next one's number
+    cot_worker *workers;  // borrowed: each owns itself
+    uint32_t count;       // of workers, those still starting included
+    uint32_t free;        // of workers that are not busy
+    uint32_t started;     // ever: the next one's number
     bool is_closed;
     bool is_broken;
-    char *reason;           // owned: why it is, unless memory was short
+    char *reason;  // owned: why it is, unless memory was short
     cot_waitlist idle;
     cot_waitlist joiners;
 };
@@ -190,8 +190,8 @@ start_worker(cot_pool *pool, cot_worker *worker)
     snprintf(name, sizeof(name), "%s_%u", pool->config.name, worker->number);
     cot_pool_ref(pool);
     cot_home_add_worker(pool->home, &worker->link);
-    cot_status status = cot_thread_start(
-        run_worker, worker, pool->config.stack_size, name);
+    cot_status status = cot_thread_start(run_worker, worker,
+                                         pool->config.stack_size, name);
     if (status != COT_OK) {
         end_worker(worker);
     }
@@ -257,8 +257,7 @@ cot_pool_submit(cot_pool *pool, cot_task *task)
     cot_worker *worker = NULL;
     bool wants_worker = pool->pending > pool->free
                         && pool->count < pool->max_workers;
-    if (wants_worker
-        && (worker = cot_alloc_zeroed(sizeof(*worker))) != NULL) {
+    if (wants_worker && (worker = cot_alloc_zeroed(sizeof(*worker))) != NULL) {
         worker->pool = pool;
         add_worker_locked(pool, worker);
     }
@@ -301,8 +300,7 @@ take_locked(cot_pool *pool, cot_worker *worker, cot_task **task,
         if (cot_task_begin(*task)) {
             (*task)->next = NULL;
             set_busy_locked(worker, true);
-            atomic_store_explicit(&worker->task, *task,
-                                  memory_order_release);
+            atomic_store_explicit(&worker->task, *task, memory_order_release);
             return COT_OK;
         }
         (*task)->next = *dropped;
@@ -330,8 +328,8 @@ cot_pool_take(cot_pool *pool, cot_worker *worker, int64_t deadline_ns,
             waited = COT_TIMED_OUT;
         }
         else {
-            waited = cot_wait_locked(&pool->idle, &pool->lock,
-                                     &worker->parker, deadline_ns);
+            waited = cot_wait_locked(&pool->idle, &pool->lock, &worker->parker,
+                                     deadline_ns);
         }
     }
     cot_lock_release(&pool->lock);

@@ -42,10 +42,11 @@ typedef struct {
     // Runs on each worker's thread; calls cot_worker_seal before it gives up
     // what guests use.
     void (*body)(cot_worker *worker);
-    void (*destroy)(void *context);  // frees context, with the pool; any thread
-    void *context;                   // owned by the pool
+    void (*destroy)(
+        void *context);  // frees context, with the pool; any thread
+    void *context;       // owned by the pool
     size_t stack_size;
-    const char *name;                // of the threads; copied
+    const char *name;  // of the threads; copied
 } cot_pool_config;
 
 // A pool with one reference; adopts config->context.  NULL if there is no

@@ -8,13 +8,13 @@
 // are written under the lock and read anywhere as hints.
 struct cot_queue {
     cot_object object;
-    cot_lock lock;           // guards all below
-    cot_payload **ring;      // owned, with the payloads in it
-    size_t ring_size;        // 0 or a power of two
-    size_t first;            // index of the oldest
+    cot_lock lock;       // guards all below
+    cot_payload **ring;  // owned, with the payloads in it
+    size_t ring_size;    // 0 or a power of two
+    size_t first;        // index of the oldest
     atomic_size_t len;
     atomic_size_t unfinished;
-    size_t capacity;         // 0: without bound; constant
+    size_t capacity;  // 0: without bound; constant
     atomic_bool is_shut_down;
     cot_waitlist getters;
     cot_waitlist putters;
@@ -141,9 +141,8 @@ cot_queue_put(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
         waited = cot_wait_locked(&queue->putters, &queue->lock, parker,
                                  deadline_ns);
     }
-    release_and_unpark(queue, status == COT_OK
-                                  ? cot_waitlist_pop(&queue->getters)
-                                  : NULL);
+    release_and_unpark(
+        queue, status == COT_OK ? cot_waitlist_pop(&queue->getters) : NULL);
     return status == COT_AGAIN ? waited : status;
 }
 
@@ -158,9 +157,8 @@ cot_queue_get(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
         waited = cot_wait_locked(&queue->getters, &queue->lock, parker,
                                  deadline_ns);
     }
-    release_and_unpark(queue, status == COT_OK
-                                  ? cot_waitlist_pop(&queue->putters)
-                                  : NULL);
+    release_and_unpark(
+        queue, status == COT_OK ? cot_waitlist_pop(&queue->putters) : NULL);
     return status == COT_AGAIN ? waited : status;
 }
 

@@ -29,12 +29,12 @@ typedef enum {
 } cot_call_kind;
 
 typedef enum {
-    COT_OUTCOME_NONE,    // returned None: no payload
-    COT_OUTCOME_VALUE,   // returned: the payload of the value
-    COT_OUTCOME_RAISED,  // raised: the payload of the exception's account
-    COT_OUTCOME_STOPPED, // ended by an interrupt: no payload
-    COT_OUTCOME_LOST,    // never ran, or was lost: UTF-8 text that says why,
-                         // or no payload when memory was short
+    COT_OUTCOME_NONE,     // returned None: no payload
+    COT_OUTCOME_VALUE,    // returned: the payload of the value
+    COT_OUTCOME_RAISED,   // raised: the payload of the exception's account
+    COT_OUTCOME_STOPPED,  // ended by an interrupt: no payload
+    COT_OUTCOME_LOST,     // never ran, or was lost: UTF-8 text that says why,
+                          // or no payload when memory was short
 } cot_outcome_kind;
 
 typedef struct cot_task cot_task;
@@ -42,8 +42,8 @@ typedef struct cot_outbox cot_outbox;
 
 struct cot_task {
     atomic_size_t refs;
-    atomic_uint state;      // cot_task_state and flags; see task.c
-    cot_lock lock;          // guards waiters
+    atomic_uint state;  // cot_task_state and flags; see task.c
+    cot_lock lock;      // guards waiters
     cot_waitlist waiters;
     cot_task *next;         // in a pool's line, under the pool's lock
     cot_task *next_posted;  // in its outbox, under the outbox's lock

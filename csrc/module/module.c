@@ -74,16 +74,16 @@ static PyObject *
 make_bases(module_state *state, exception_base base)
 {
     switch (base) {
-    case FROM_EXCEPTION:
-        return PyTuple_Pack(1, PyExc_Exception);
-    case FROM_BASE_EXCEPTION:
-        return PyTuple_Pack(1, PyExc_BaseException);
-    case FROM_ERROR:
-        return PyTuple_Pack(1, state->coterie_error);
-    case FROM_ERROR_TYPE:
-        return PyTuple_Pack(2, state->coterie_error, PyExc_TypeError);
-    case FROM_ERROR_RUNTIME:
-        return PyTuple_Pack(2, state->coterie_error, PyExc_RuntimeError);
+        case FROM_EXCEPTION:
+            return PyTuple_Pack(1, PyExc_Exception);
+        case FROM_BASE_EXCEPTION:
+            return PyTuple_Pack(1, PyExc_BaseException);
+        case FROM_ERROR:
+            return PyTuple_Pack(1, state->coterie_error);
+        case FROM_ERROR_TYPE:
+            return PyTuple_Pack(2, state->coterie_error, PyExc_TypeError);
+        case FROM_ERROR_RUNTIME:
+            return PyTuple_Pack(2, state->coterie_error, PyExc_RuntimeError);
     }
     Py_UNREACHABLE();
 }
@@ -94,9 +94,9 @@ add_exceptions(PyObject *module, module_state *state)
     for (size_t i = 0; i < LEN(exception_rows); i++) {
         const exception_row *row = &exception_rows[i];
         PyObject *bases = make_bases(state, row->base);
-        PyObject *exc =
-            bases ? PyErr_NewExceptionWithDoc(row->name, row->doc, bases, NULL)
-                  : NULL;
+        PyObject *exc = bases ? PyErr_NewExceptionWithDoc(row->name, row->doc,
+                                                          bases, NULL)
+                              : NULL;
         Py_XDECREF(bases);
         if (exc == NULL) {
             return -1;
@@ -149,12 +149,13 @@ core_dumps(PyObject *module, PyObject *obj)
     return block ? block : raise_not_shareable(state, "object not shareable");
 }
 
-PyDoc_STRVAR(loads_doc,
-             "loads($module, block, /)\n--\n\n"
-             "The object that dumps() made the bytes-like block from.\n\n"
-             "Raises ValueError for a block that was cut or changed.  A block\n"
-             "may run code when loaded, as a pickle does: load only what\n"
-             "comes from where you trust.");
+PyDoc_STRVAR(
+    loads_doc,
+    "loads($module, block, /)\n--\n\n"
+    "The object that dumps() made the bytes-like block from.\n\n"
+    "Raises ValueError for a block that was cut or changed.  A block\n"
+    "may run code when loaded, as a pickle does: load only what\n"
+    "comes from where you trust.");
 
 static PyObject *
 core_loads(PyObject *module, PyObject *block)

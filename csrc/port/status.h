@@ -12,14 +12,14 @@
 
 typedef enum {
     COT_OK = 0,
-    COT_AGAIN,          // not now: nothing there, no room, or already taken
-    COT_TIMED_OUT,      // the deadline passed
-    COT_SIGNALLED,      // a signal arrived, or the belt's slice ended: look
-    COT_INTERRUPTED,    // somebody asked this waiter to give up its wait
-    COT_SHUT_DOWN,      // the object does not take (or give) any more
+    COT_AGAIN,        // not now: nothing there, no room, or already taken
+    COT_TIMED_OUT,    // the deadline passed
+    COT_SIGNALLED,    // a signal arrived, or the belt's slice ended: look
+    COT_INTERRUPTED,  // somebody asked this waiter to give up its wait
+    COT_SHUT_DOWN,    // the object does not take (or give) any more
     COT_NO_MEMORY,
-    COT_NO_THREAD,      // the system refused another thread
-    COT_OVERDONE,       // more task_done() than items put
+    COT_NO_THREAD,  // the system refused another thread
+    COT_OVERDONE,   // more task_done() than items put
 } cot_status;
 
 #endif

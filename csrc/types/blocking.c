@@ -67,8 +67,9 @@ cot_block(module_state *state, const blocking_op *op, void *arg,
     bool needs_slices = state->is_main && cot_thread_is_first();
     for (;;) {
         if (PyErr_CheckSignals() < 0) {
-            state->was_interrupted |=
-                PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+            state->was_interrupted |= PyErr_ExceptionMatches(
+                                          PyExc_KeyboardInterrupt)
+                                      != 0;
             return -1;
         }
         int64_t until_ns = deadline_ns;

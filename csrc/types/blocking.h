@@ -24,7 +24,6 @@ int cot_block(module_state *state, const blocking_op *op, void *arg,
 
 // A timeout argument, None or a number of seconds, as a deadline.  -1 with an
 // exception set.  A timeout below 0 is 0 if `clips`, else a ValueError.
-int deadline_from_timeout(PyObject *timeout, bool clips,
-                          int64_t *deadline_ns);
+int deadline_from_timeout(PyObject *timeout, bool clips, int64_t *deadline_ns);
 
 #endif

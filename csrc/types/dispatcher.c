@@ -19,8 +19,7 @@ deliver_all(cot_outbox *outbox)
     cot_task *task;
     for (;;) {
         PyThreadState *tstate = PyEval_SaveThread();
-        cot_status status =
-            cot_outbox_take(outbox, &parker, COT_NEVER, &task);
+        cot_status status = cot_outbox_take(outbox, &parker, COT_NEVER, &task);
         PyEval_RestoreThread(tstate);
         if (status == COT_SHUT_DOWN) {
             return;

@@ -4,34 +4,35 @@ void
 raise_status(module_state *state, cot_status status)
 {
     switch (status) {
-    case COT_OK:
-    case COT_AGAIN:
-    case COT_SIGNALLED:
-        PyErr_SetString(PyExc_SystemError,
-                        "coterie: a status that is no error was raised");
-        return;
-    case COT_TIMED_OUT:
-        PyErr_SetNone(PyExc_TimeoutError);
-        return;
-    case COT_INTERRUPTED:
-        PyErr_SetNone(state->interrupted);
-        return;
-    case COT_SHUT_DOWN: {
-        PyObject *shut_down = state_import(state, LAZY_SHUT_DOWN);
-        if (shut_down != NULL) {
-            PyErr_SetNone(shut_down);
+        case COT_OK:
+        case COT_AGAIN:
+        case COT_SIGNALLED:
+            PyErr_SetString(PyExc_SystemError,
+                            "coterie: a status that is no error was raised");
+            return;
+        case COT_TIMED_OUT:
+            PyErr_SetNone(PyExc_TimeoutError);
+            return;
+        case COT_INTERRUPTED:
+            PyErr_SetNone(state->interrupted);
+            return;
+        case COT_SHUT_DOWN: {
+            PyObject *shut_down = state_import(state, LAZY_SHUT_DOWN);
+            if (shut_down != NULL) {
+                PyErr_SetNone(shut_down);
+            }
+            return;
         }
-        return;
-    }
-    case COT_NO_MEMORY:
-        PyErr_NoMemory();
-        return;
-    case COT_NO_THREAD:
-        PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
-        return;
-    case COT_OVERDONE:
-        PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
-        return;
+        case COT_NO_MEMORY:
+            PyErr_NoMemory();
+            return;
+        case COT_NO_THREAD:
+            PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
+            return;
+        case COT_OVERDONE:
+            PyErr_SetString(PyExc_ValueError,
+                            "task_done() called too many times");
+            return;
     }
 }
 

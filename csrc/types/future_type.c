@@ -113,13 +113,13 @@ is_cancelled(const FutureObject *self)
         return false;
     }
     switch (cot_task_get_state(self->task)) {
-    case COT_TASK_PENDING:
-    case COT_TASK_RUNNING:
-        return false;
-    case COT_TASK_CANCELLED:
-        return true;
-    case COT_TASK_FINISHED:
-        return self->task->outcome_kind == COT_OUTCOME_STOPPED;
+        case COT_TASK_PENDING:
+        case COT_TASK_RUNNING:
+            return false;
+        case COT_TASK_CANCELLED:
+            return true;
+        case COT_TASK_FINISHED:
+            return self->task->outcome_kind == COT_OUTCOME_STOPPED;
     }
     return false;
 }
@@ -229,24 +229,24 @@ decode_outcome(FutureObject *self)
 {
     cot_task *task = self->task;
     switch ((cot_outcome_kind)task->outcome_kind) {
-    case COT_OUTCOME_NONE:
-        self->result = Py_NewRef(Py_None);
-        break;
-    case COT_OUTCOME_VALUE:
-        self->result = cot_decode(&self->state->codec, task->outcome);
-        if (self->result == NULL
-            && PyErr_ExceptionMatches(PyExc_Exception)) {
-            self->exception = PyErr_GetRaisedException();
-        }
-        break;
-    case COT_OUTCOME_RAISED:
-        self->exception = raised_exception(self);
-        break;
-    case COT_OUTCOME_LOST:
-        self->exception = lost_exception(self);
-        break;
-    case COT_OUTCOME_STOPPED:
-        break;
+        case COT_OUTCOME_NONE:
+            self->result = Py_NewRef(Py_None);
+            break;
+        case COT_OUTCOME_VALUE:
+            self->result = cot_decode(&self->state->codec, task->outcome);
+            if (self->result == NULL
+                && PyErr_ExceptionMatches(PyExc_Exception)) {
+                self->exception = PyErr_GetRaisedException();
+            }
+            break;
+        case COT_OUTCOME_RAISED:
+            self->exception = raised_exception(self);
+            break;
+        case COT_OUTCOME_LOST:
+            self->exception = lost_exception(self);
+            break;
+        case COT_OUTCOME_STOPPED:
+            break;
     }
     if (self->result == NULL && self->exception == NULL) {
         return -1;
@@ -284,7 +284,8 @@ await_outcome(FutureObject *self, PyObject *timeout)
         cot_status status;
         if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
             || cot_block(self->state, &task_op, self->task, deadline_ns,
-                         &status) < 0) {
+                         &status)
+                   < 0) {
             return -1;
         }
         if (status != COT_OK) {
@@ -312,8 +313,7 @@ parse_timeout(const char *function, PyObject *const *args, Py_ssize_t nargs,
     *timeout = nargs + named > 0 ? args[0] : Py_None;
     if (nargs + named > 1) {
         PyErr_Format(PyExc_TypeError,
-                     "%s() takes at most one argument, the timeout",
-                     function);
+                     "%s() takes at most one argument, the timeout", function);
         return -1;
     }
     if (named == 1
@@ -398,9 +398,9 @@ static PyObject *
 future_running(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     FutureObject *self = FutureObject_CAST(op);
-    return PyBool_FromLong(
-        self->task != NULL
-        && cot_task_get_state(self->task) == COT_TASK_RUNNING);
+    return PyBool_FromLong(self->task != NULL
+                           && cot_task_get_state(self->task)
+                                  == COT_TASK_RUNNING);
 }
 
 static PyObject *
@@ -535,14 +535,10 @@ static PyGetSetDef future_getset[] = {
 PyDoc_STRVAR(future_doc, "The base of coterie.Future, on a task of the core.");
 
 static PyType_Slot future_slots[] = {
-    {Py_tp_doc, (void *)future_doc},
-    {Py_tp_new, future_new},
-    {Py_tp_traverse, future_traverse},
-    {Py_tp_clear, future_clear},
-    {Py_tp_dealloc, future_dealloc},
-    {Py_tp_methods, future_methods},
-    {Py_tp_getset, future_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)future_doc},   {Py_tp_new, future_new},
+    {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
+    {Py_tp_dealloc, future_dealloc},   {Py_tp_methods, future_methods},
+    {Py_tp_getset, future_getset},     {0, NULL},
 };
 
 PyType_Spec cot_future_spec = {

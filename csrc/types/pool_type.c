@@ -77,15 +77,13 @@ pool_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-
 // operator.call: what cannot be referenced by itself is called by it, and so
 // goes among the arguments.
 static int
 get_caller(module_state *state, cot_function **function)
 {
     PyObject *call = state_import(state, LAZY_CALL);
-    return call == NULL ? -1
-                        : cot_function_get(&state->codec, call, function);
+    return call == NULL ? -1 : cot_function_get(&state->codec, call, function);
 }
 
 // ---- opening -------------------------------------------------------------
@@ -130,10 +128,11 @@ make_plan(module_state *state, PyObject *settings, PyObject *preparation,
     }
     plan->settings = cot_encode(&state->codec, settings);
     if (preparation != Py_None) {
-        plan->preparation =
-            cot_encode_call(&state->codec, &preparation, 1, NULL, NULL);
+        plan->preparation = cot_encode_call(&state->codec, &preparation, 1,
+                                            NULL, NULL);
     }
-    if (plan->settings == NULL || (preparation != Py_None && plan->preparation == NULL)
+    if (plan->settings == NULL
+        || (preparation != Py_None && plan->preparation == NULL)
         || plan_initializer(state, plan, initializer) < 0) {
         if (PyErr_ExceptionMatches(PyExc_Exception)) {
             raise_not_shareable(state, "initializer not shareable");
@@ -171,8 +170,8 @@ pool_open(PyObject *op, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, COT_TRACING_REFUSAL);
         return NULL;
     }
-    worker_plan *plan =
-        make_plan(self->state, settings, preparation, initializer, grace);
+    worker_plan *plan = make_plan(self->state, settings, preparation,
+                                  initializer, grace);
     if (plan == NULL) {
         return NULL;
     }
@@ -301,8 +300,12 @@ enqueue(PoolObject *self, cot_function *function, cot_payload *call,
     // The future first: once in line the task cannot be taken back.
     cot_task_ref(task);
     PyObject *future = future_for_task(state, self->future_type, task);
-    cot_status status =
-        future ? cot_pool_submit(self->pool, task) : COT_NO_MEMORY;
+    cot_status status = COT_NO_MEMORY;
+    if (future != NULL) {
+        // Python code has run since check_open, and the exit may have begun.
+        status = state->is_leaving ? COT_SHUT_DOWN
+                                   : cot_pool_submit(self->pool, task);
+    }
     cot_task_unref(task);
     if (future != NULL && status != COT_OK) {
         Py_DECREF(future);
@@ -484,7 +487,8 @@ pool_join(PyObject *op, PyObject *timeout)
     if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
         || (self->pool != NULL
             && cot_block(self->state, &join_op, self->pool, deadline_ns,
-                         &status) < 0)) {
+                         &status)
+                   < 0)) {
         return NULL;
     }
     return PyBool_FromLong(status == COT_OK);
@@ -591,8 +595,8 @@ static void
 note_pool(cot_worker_link *link, void *arg)
 {
     pool_set *set = arg;
-    cot_worker *worker =
-        (cot_worker *)((char *)link - offsetof(cot_worker, link));
+    cot_worker *worker = (cot_worker *)((char *)link
+                                        - offsetof(cot_worker, link));
     for (size_t i = 0; i < set->len; i++) {
         if (set->pools[i] == worker->pool) {
             return;

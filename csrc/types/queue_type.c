@@ -294,8 +294,7 @@ parse(const char *function, PyObject *const *args, Py_ssize_t nargs,
     for (Py_ssize_t i = 0; i < named; i++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, i);
         int at = 0;
-        while (at < max
-               && !PyUnicode_EqualToUTF8(name, names[at])) {
+        while (at < max && !PyUnicode_EqualToUTF8(name, names[at])) {
             at++;
         }
         if (at == max || values[at] != NULL) {
@@ -484,10 +483,10 @@ queue_get_maxsize(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef queue_methods[] = {
-    {"put", (PyCFunction)(void (*)(void))queue_put, METH_FASTCALL | METH_KEYWORDS,
-     put_doc},
-    {"get", (PyCFunction)(void (*)(void))queue_get, METH_FASTCALL | METH_KEYWORDS,
-     get_doc},
+    {"put", (PyCFunction)(void (*)(void))queue_put,
+     METH_FASTCALL | METH_KEYWORDS, put_doc},
+    {"get", (PyCFunction)(void (*)(void))queue_get,
+     METH_FASTCALL | METH_KEYWORDS, get_doc},
     {"put_nowait", queue_put_nowait, METH_O, put_nowait_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
     {"task_done", queue_task_done, METH_NOARGS, task_done_doc},
@@ -514,12 +513,13 @@ static PyMemberDef queue_members[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(queue_doc,
-             "Queue(maxsize=0)\n--\n\n"
-             "A first-in, first-out queue between threads and interpreters.\n\n"
-             "The interface and the rules are those of queue.Queue.  A queue\n"
-             "can be sent: as an argument, a result, inside a container, or\n"
-             "through another queue; on the other side it is the same queue.");
+PyDoc_STRVAR(
+    queue_doc,
+    "Queue(maxsize=0)\n--\n\n"
+    "A first-in, first-out queue between threads and interpreters.\n\n"
+    "The interface and the rules are those of queue.Queue.  A queue\n"
+    "can be sent: as an argument, a result, inside a container, or\n"
+    "through another queue; on the other side it is the same queue.");
 
 static PyType_Slot queue_slots[] = {
     {Py_tp_doc, (void *)queue_doc},

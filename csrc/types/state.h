@@ -31,17 +31,17 @@ typedef enum {
 
 typedef struct {
     cot_codec codec;
-    cot_home *home;         // shared: one reference
-    bool is_main;           // of the main interpreter
-    bool is_leaving;        // the interpreter is about to end
-    bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
+    cot_home *home;        // shared: one reference
+    bool is_main;          // of the main interpreter
+    bool is_leaving;       // the interpreter is about to end
+    bool was_interrupted;  // KeyboardInterrupt has left a wait of ours
     PyInterpreterState *interpreter;  // borrowed: this one
 
     // Of a pool's worker: who runs this interpreter, on which thread.
     cot_worker *worker;             // borrowed, or NULL
     cot_thread_ident worker_ident;  // of worker's thread
 
-    PyTypeObject *queue_type;   // owned, as all below
+    PyTypeObject *queue_type;  // owned, as all below
     PyTypeObject *future_type;
     PyTypeObject *pool_type;
     PyObject *coterie_error;

@@ -159,8 +159,8 @@ account_for_exception(module_state *state)
     // First with the exception itself; without, if it cannot be sent.
     for (int with = 1; with >= 0 && account_for && payload == NULL; with--) {
         PyErr_Clear();
-        PyObject *account =
-            PyObject_CallFunction(account_for, "Oi", exc, with);
+        PyObject *account = PyObject_CallFunction(account_for, "Oi", exc,
+                                                  with);
         if (account != NULL) {
             payload = cot_encode(&state->codec, account);
             Py_DECREF(account);
@@ -194,8 +194,8 @@ call_many(module_state *state, cot_task *task, PyObject *function)
     PyObject *results = calls ? PyList_New(0) : NULL;
     Py_ssize_t len = results ? PyList_GET_SIZE(calls) : 0;
     for (Py_ssize_t i = 0; i < len; i++) {
-        PyObject *result =
-            PyObject_CallObject(function, PyList_GET_ITEM(calls, i));
+        PyObject *result = PyObject_CallObject(function,
+                                               PyList_GET_ITEM(calls, i));
         if (result == NULL || PyList_Append(results, result) < 0) {
             Py_XDECREF(result);
             Py_CLEAR(results);
@@ -210,8 +210,8 @@ call_many(module_state *state, cot_task *task, PyObject *function)
 static PyObject *
 run_call(module_state *state, cot_task *task)
 {
-    PyObject *function =
-        cot_function_load(&state->codec, (cot_function *)task->function);
+    PyObject *function = cot_function_load(&state->codec,
+                                           (cot_function *)task->function);
     if (function == NULL) {
         return NULL;
     }
@@ -240,8 +240,7 @@ static bool
 is_stopped(const module_state *state)
 {
     const worker_host *host = state->worker->host;
-    return host->was_interrupted
-           && PyErr_ExceptionMatches(state->interrupted);
+    return host->was_interrupted && PyErr_ExceptionMatches(state->interrupted);
 }
 
 static cot_outcome_kind
@@ -304,8 +303,8 @@ static void
 break_by_exception(cot_pool *pool, const char *what)
 {
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *text =
-        PyUnicode_FromFormat("%s: %s: %S", what, Py_TYPE(exc)->tp_name, exc);
+    PyObject *text = PyUnicode_FromFormat("%s: %s: %S", what,
+                                          Py_TYPE(exc)->tp_name, exc);
     const char *reason = text ? PyUnicode_AsUTF8(text) : NULL;
     cot_pool_break(pool, reason ? reason : what);
     PyErr_Clear();

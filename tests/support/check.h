@@ -26,11 +26,11 @@ typedef struct {
 // Runs the table, whose last row is empty; with arguments, those named only.
 int run_tests(const test_case *tests, int argc, char **argv);
 
-#define CHECK(condition)                                                      \
+#define CHECK(condition) \
     ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
-#define CHECK_EQ(found, expected)                                             \
-    check_equal(__FILE__, __LINE__, #found " == " #expected,                  \
+#define CHECK_EQ(found, expected)                            \
+    check_equal(__FILE__, __LINE__, #found " == " #expected, \
                 (intmax_t)(found), (intmax_t)(expected))
 
 _Noreturn void check_failed(const char *file, int line, const char *what);
@@ -38,9 +38,9 @@ void check_equal(const char *file, int line, const char *what, intmax_t found,
                  intmax_t expected);
 
 // Waits for what another thread does.
-#define WAIT_UNTIL(condition)                                                 \
-    for (int64_t began_ns = cot_clock_ns(); !(condition);                     \
-         wait_a_little(began_ns, __FILE__, __LINE__, #condition)) {           \
+#define WAIT_UNTIL(condition)                                       \
+    for (int64_t began_ns = cot_clock_ns(); !(condition);           \
+         wait_a_little(began_ns, __FILE__, __LINE__, #condition)) { \
     }
 
 void wait_a_little(int64_t began_ns, const char *file, int line,

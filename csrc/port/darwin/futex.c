@@ -20,8 +20,7 @@ typedef struct {
     pthread_cond_t changed;
 } bucket;
 
-#define FREE_BUCKET \
-    {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER}
+#define FREE_BUCKET {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER}
 #define FOUR(x) x, x, x, x
 
 static bucket buckets[BUCKETS] = {

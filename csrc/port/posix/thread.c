@@ -61,8 +61,8 @@ create_detached(launch *start, size_t stack_size)
 static void
 fill_but_faults(sigset_t *set)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE,
-                                 SIGILL, SIGTRAP, SIGSYS};
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
+                                 SIGILL,  SIGTRAP, SIGSYS};
     sigfillset(set);
     for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
         sigdelset(set, faults[i]);
