@@ -19,6 +19,8 @@ dumps5 = pickle.dumps
 if pickle.DEFAULT_PROTOCOL < 5:
     dumps5 = partial(pickle.dumps, protocol=5)
 
+MANY = 1000  # turns: then the object is small
+
 CODECS: dict[str, Codec] = {
     "pickle 5": (dumps5, pickle.loads),
     "marshal": (marshal.dumps, marshal.loads),
@@ -62,27 +64,40 @@ def measure(effort: Effort) -> Iterator[Result]:
 def both(codec: Codec, item: object, count: int) -> float:
     """Encode and decode."""
     dumps, loads = codec
-    return clocked(lambda: loads(dumps(item)), count)
+    if count < MANY:
+        return one_by_one(lambda: loads(dumps(item)), count)
+    begin = perf_counter()
+    for _ in range(count):
+        loads(dumps(item))
+    return perf_counter() - begin
 
 
 def encode(codec: Codec, item: object, count: int) -> float:
     """Encode only."""
     dumps, _ = codec
-    return clocked(lambda: dumps(item), count)
+    if count < MANY:
+        return one_by_one(lambda: dumps(item), count)
+    begin = perf_counter()
+    for _ in range(count):
+        dumps(item)
+    return perf_counter() - begin
 
 
 def decode(codec: Codec, item: object, count: int) -> float:
     """Decode only."""
     dumps, loads = codec
     block = dumps(item)
-    return clocked(lambda: loads(block), count)
+    if count < MANY:
+        return one_by_one(lambda: loads(block), count)
+    begin = perf_counter()
+    for _ in range(count):
+        loads(block)
+    return perf_counter() - begin
 
 
-def clocked(call: Callable[[], object], count: int) -> float:
-    """Give the seconds of the calls; to free large results does not count."""
+def one_by_one(call: Callable[[], object], count: int) -> float:
+    """Give the seconds that calls take; to free their large results is none of it."""
     gc.collect()
-    if count > LARGE:
-        return timed(lambda: deque((call() for _ in range(count)), maxlen=0))
     seconds = 0.0
     for _ in range(count):
         begin = perf_counter()

@@ -2,20 +2,31 @@
 
 import os
 import signal
+import time
 
-MAIN = f"/proc/self/task/{os.getpid()}/stat"
+STATUS = f"/proc/self/task/{os.getpid()}/status"
 
 
-def main_sleeps():
-    """Whether the main thread waits for something, as the kernel sees it."""
-    with open(MAIN) as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "S"
+def main_thread():
+    """Its state, and how often it went to sleep, as the kernel sees it."""
+    with open(STATUS) as status:
+        fields = dict(line.split(":\t", 1) for line in status)
+    return fields["State"], fields["voluntary_ctxt_switches"]
+
+
+def main_waits():
+    """Whether the main thread waits: not only for a moment, as for a lock."""
+    before = main_thread()
+    if not before[0].startswith("S"):
+        return False
+    time.sleep(0.003)
+    return main_thread() == before
 
 
 def signal_waiting_main(number=signal.SIGINT):
     """Send the signal when the main thread waits: called by a worker."""
-    if os.path.exists(MAIN):
-        while not main_sleeps():
+    if os.path.exists(STATUS):
+        while not main_waits():
             pass
     os.kill(os.getpid(), number)
 
@@ -31,6 +42,23 @@ def signal_waiting_main_and_spin(number=signal.SIGINT):
     spin()
 
 
-def compute():
-    """Runs for ever, as far as anybody can wait, in C code."""
+def say(text):
+    print(text, flush=True)
+
+
+def report_and_spin(started):
+    started.put(None)
+    spin()
+
+
+# What nothing can stop, in C code: with the GIL of the worker, and without.
+
+
+def compute(started):
+    started.put(None)
     return sum(range(10**12))
+
+
+def sleep(started):
+    started.put(None)
+    time.sleep(10**6)

@@ -1,7 +1,9 @@
 """What the tests share: pools, peers, and scripts that run in a child process."""
 
 import concurrent.futures
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -115,16 +117,16 @@ def start_script(tmp_path):
     shutil.copy(Path(__file__).with_name("child.py"), tmp_path)
     numbers = iter(range(1_000_000))
 
-    def start(source, *args, flags=(), env=None, stdin=None):
+    def start(source, *args, flags=(), stdin=None, guard=GUARD):
         script = tmp_path / f"script{next(numbers)}.py"
-        script.write_text(GUARD + textwrap.dedent(source).lstrip())
+        script.write_text(guard + textwrap.dedent(source).lstrip())
         return subprocess.Popen(
             [sys.executable, *flags, str(script), *map(str, args)],
-            env=env,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a group of its own, with its children
         )
 
     return start
@@ -139,7 +141,7 @@ def run_script(start_script):
             try:
                 stdout, stderr = process.communicate(timeout=HANG + 10)
             except BaseException:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 raise
             return Ended(process.returncode, stdout, stderr)
 
@@ -148,13 +150,13 @@ def run_script(start_script):
 
 @pytest.fixture
 def repeat_script(run_script):
-    """Runs a script many times, two at a time: the different ends that it took.
+    """Runs a script many times: the set of the different ends that it took.
 
     One run shows little: a process that ends badly does so now and then.
     """
 
-    def repeat(source, *args, times=10, **options):
-        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+    def repeat(source, *args, times=10, at_once=2, **options):
+        with concurrent.futures.ThreadPoolExecutor(at_once) as executor:
             runs = [
                 executor.submit(run_script, source, *args, **options)
                 for _ in range(times)

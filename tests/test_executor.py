@@ -984,13 +984,13 @@ def test_workers_run_at_the_same_time(pool):
 def test_workers_do_not_wait_for_each_others_gil(run_script):
     ended = run_script("""
         import child, coterie, os
-        pool = coterie.Executor(2)
-        pool.submit(child.compute)  # never lets its GIL go
+        pool, started = coterie.Executor(2), coterie.Queue()
+        pool.submit(child.compute, started)  # never lets its GIL go
+        started.get()
         for _ in range(2):
             print(pool.submit(len, "abc").result())
         os._exit(0)
     """)
-    # Both tasks may have been put behind the computation: then the pool hangs.
     assert (ended.rc, ended.lines, ended.stderr) == (0, ["3", "3"], "")
 
 

@@ -25,8 +25,11 @@ __all__ = [
     "RemoteError",
     "WorkerLost",
     "dumps",
+    "executor",
+    "interpreters",
     "loads",
     "map",
+    "queue",
 ]
 
 __version__ = "0.1.0"
@@ -65,4 +68,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__})

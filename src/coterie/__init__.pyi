@@ -1,24 +1,41 @@
-from coterie import executor as executor
-from coterie import interpreters as interpreters
-from coterie import queue as queue
+from coterie import executor, interpreters, queue
 from coterie._core import (
-    CoterieError as CoterieError,
-    ForkRefused as ForkRefused,
-    Interrupted as Interrupted,
-    NotShareableError as NotShareableError,
-    Queue as Queue,
-    RemoteError as RemoteError,
-    WorkerLost as WorkerLost,
-    dumps as dumps,
-    loads as loads,
+    CoterieError,
+    ForkRefused,
+    Interrupted,
+    NotShareableError,
+    Queue,
+    RemoteError,
+    WorkerLost,
+    dumps,
+    loads,
 )
-from coterie._map import map as map
+from coterie._map import map
 from coterie.executor import (
-    BrokenInterpreterPool as BrokenInterpreterPool,
-    Executor as Executor,
-    Future as Future,
-    InterpreterPoolExecutor as InterpreterPoolExecutor,
+    BrokenInterpreterPool,
+    Executor,
+    Future,
+    InterpreterPoolExecutor,
 )
 
-__all__: list[str]
+__all__ = [
+    "BrokenInterpreterPool",
+    "CoterieError",
+    "Executor",
+    "ForkRefused",
+    "Future",
+    "InterpreterPoolExecutor",
+    "Interrupted",
+    "NotShareableError",
+    "Queue",
+    "RemoteError",
+    "WorkerLost",
+    "dumps",
+    "executor",
+    "interpreters",
+    "loads",
+    "map",
+    "queue",
+]
+
 __version__: str

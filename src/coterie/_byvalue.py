@@ -56,6 +56,7 @@ __all__ = [
     "fill",
     "make",
     "reduce",
+    "reducing",
     "set_up",
     "witnesses",
 ]
@@ -95,11 +96,20 @@ def here() -> int:
     return Setting.origin << 32 | getpid()
 
 
+_reducing: Any = None  # the module, once it is needed
+
+
+def reducing() -> Any:
+    """The module that only those need who send functions."""
+    global _reducing
+    if _reducing is None:
+        from coterie import _reducing
+    return _reducing
+
+
 def reduce(obj: object) -> tuple[int, tuple[Any, ...], Any] | None:
     """How to send it: (kind, arguments, state), or None for a pickle."""
-    from coterie import _reducing
-
-    return _reducing.reduce(obj)
+    return reducing().reduce(obj)  # type: ignore[no-any-return]
 
 
 def witnesses(obj: object) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
+from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,5 @@ def import_what_breaks_when_imported_at_once() -> None:
     import them for the first time at once corrupt the heap.
     """
     if sys.version_info < (3, 14):
-        import _asyncio
-        import datetime
-        import decimal
-        import zoneinfo  # noqa: F401  # imported for the side effect
+        for name in ("_asyncio", "datetime", "decimal", "zoneinfo"):
+            import_module(name)

@@ -60,42 +60,66 @@ def _leave() -> None:
     pools = _core.pools()
     for pool in pools:
         pool._close()
-    _finish(pools)
-    for pool in pools:
-        pool._cancel_pending()
-    stopped = _without_interrupt(lambda: stop(_core.pools()))
-    if not stopped:
-        _leave_stuck()
-    _without_interrupt(_core.end_dispatcher)
+    try:
+        _finish(pools)
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:  # a signal handler may raise anything
+        _whatever_signals_do(lambda: _end(pools))
 
 
 def _finish(pools: Sequence[_core.Pool]) -> None:
     """Let accepted work end, within the pools' grace; Ctrl-C ends the grace."""
-    try:
-        begin = time.monotonic()
-        for pool in sorted(pools, key=_grace):
-            if _core.was_interrupted():
-                return
-            grace = pool._exit_grace
-            if grace is None:
-                pool._join(None)
-            elif not pool._join(begin + grace - time.monotonic()):
-                pool._cancel_pending()
-                pool._interrupt()
-    except KeyboardInterrupt:
-        pass
+    begin = time.monotonic()
+    for pool in sorted(pools, key=_grace):
+        if _was_interrupted():
+            return
+        grace = pool._exit_grace
+        if grace is None:
+            pool._join(None)
+        elif not pool._join(begin + grace - time.monotonic()):
+            pool._cancel_pending()
+            pool._interrupt()
+
+
+def _was_interrupted() -> bool:
+    """Whether Ctrl-C has left a wait of ours, or is what ends the program."""
+    last = getattr(sys, "last_exc", None)
+    return _core.was_interrupted() or isinstance(last, KeyboardInterrupt)
+
+
+def _end(pools: Sequence[_core.Pool]) -> None:
+    for pool in pools:
+        pool._cancel_pending()
+    if not _stop_all():
+        if _core.is_main():
+            _leave_stuck()
+        # Only the process can be left: a worker stays until that happens.
+        for pool in _core.pools():
+            pool._join(None)
+    _core.end_dispatcher()
+
+
+def _stop_all() -> bool:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while True:
+        try:
+            return stop(_core.pools(), deadline - time.monotonic())
+        except BaseException:  # a signal handler's, or there is no memory
+            if time.monotonic() > deadline:
+                return False
 
 
 def _grace(pool: _core.Pool) -> float:
     return float("inf") if pool._exit_grace is None else pool._exit_grace
 
 
-def _without_interrupt[T](function: Callable[[], T]) -> T:
-    """Call *function* to its end: Ctrl-C has been heard already."""
+def _whatever_signals_do(function: Callable[[], None]) -> None:
+    """Call *function*, again and again while a signal handler leaves it."""
     while True:
         try:
             return function()
-        except KeyboardInterrupt:
+        except BaseException:
             continue
 
 
@@ -108,9 +132,12 @@ def _leave_stuck() -> None:
         f"or a call that catches Interrupted: {names}",
         file=sys.stderr,
     )
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            _without_interrupt(thread.join)
+    try:
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+    except KeyboardInterrupt:
+        pass  # as where the interpreter joins them
     _compat.run_exit_callbacks()
     for stream in (sys.stdout, sys.stderr):
         try:

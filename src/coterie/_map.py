@@ -10,10 +10,16 @@ from coterie.executor import Executor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, Self
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from typing import Any, Protocol, Self
 
     from coterie.executor import Future
+
+    class Results[R](Iterator[R], Protocol):
+        """An iterator that stops the work when it is closed."""
+
+        def close(self) -> None: ...
+
 
 __all__ = ["map"]
 
@@ -23,7 +29,7 @@ def map[R](
     *iterables: Iterable[Any],
     workers: int | None = None,
     progress: bool = False,
-) -> Iterator[R]:
+) -> Results[R]:
     """Return an iterator over ``func(*args)`` for args of zip(*iterables).
 
     The calls start at once, in *workers* interpreters (None: as many as there
@@ -38,7 +44,7 @@ def map[R](
         raise TypeError(f"func must be callable, not {type(func).__name__}")
     if not iterables:
         raise TypeError("map() must have at least one iterable")
-    calls = list(zip(*iterables))
+    calls = list(zip(*iterables, strict=False))
     pool = Executor(workers, thread_name_prefix="coterie-map")
     try:
         futures = collections.deque(pool.submit(func, *call) for call in calls)
@@ -50,7 +56,7 @@ def map[R](
     return _with_progress(results, len(calls)) if progress else results
 
 
-def _with_progress(results: _Results, total: int) -> Iterator[Any]:
+def _with_progress(results: _Results, total: int) -> Generator[Any]:
     from coterie._progress import progress_bar
 
     with progress_bar(total, enabled=True) as bar:
@@ -118,7 +124,7 @@ def map_with[R](
         raise ValueError("buffersize must be None or > 0")
     deadline = None if timeout is None else time.monotonic() + timeout
     if chunksize > 1 and pool._can_reference(fn):
-        chunks = itertools.batched(calls, chunksize)
+        chunks = itertools.batched(calls, chunksize, strict=False)
         tasks = (pool._submit_many(fn, list(chunk)) for chunk in chunks)
         results = _in_order(tasks, buffersize, deadline)
         return itertools.chain.from_iterable(results)
@@ -142,7 +148,7 @@ def _in_order[R](
 def _results[R](futures: list[Future[R]], deadline: float | None) -> Iterator[R]:
     try:
         while futures:
-            yield futures.pop().result(_left(deadline))
+            yield _result_or_cancel(futures.pop(), deadline)
     finally:
         for future in futures:
             future.cancel()
@@ -156,14 +162,19 @@ def _refilled[R](
     """Fetch a new task for each result that is about to be yielded."""
     try:
         while futures:
-            future = futures.pop()
             futures.extendleft(itertools.islice(tasks, 1))
-            yield future.result(_left(deadline))
-            del future
+            yield _result_or_cancel(futures.pop(), deadline)
     finally:
         for future in futures:
             future.cancel()
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else deadline - time.monotonic()
+def _result_or_cancel[R](future: Future[R], deadline: float | None) -> R:
+    timeout = None if deadline is None else deadline - time.monotonic()
+    try:
+        return future.result(timeout)
+    except BaseException:
+        future.cancel()  # late, or Ctrl-C: nobody waits for it any more
+        raise
+    finally:
+        del future  # which holds the exception, which holds this frame

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Attach = Callable[[object], int | None]
+    Watch = Callable[[Callable[[Any], Any]], Callable[[object], Any]]
 
 _PROTOCOL = 5
 
@@ -45,10 +46,14 @@ class _NeedsCloudpickle(Exception):
 # ---- dumping ----------------------------------------------------------------
 
 
-def dumps(obj: object, attach: Attach) -> bytes:
-    """attach(obj) is the number for a shared object, None for any other."""
+def dumps(obj: object, attach: Attach, watch: Watch) -> bytes:
+    """attach(obj) is the number for a shared object, None for any other.
+
+    watch(function) is a reducer_override that is quick: it calls the function
+    for such objects, and what is no data, only.
+    """
     try:
-        return _dump(_Light, obj, attach)
+        return _dump_lightly(obj, attach, watch)
     except (_NeedsCloudpickle, PicklingError, TypeError, AttributeError) as error:
         full = _full_pickler()
         if full is None:
@@ -56,36 +61,35 @@ def dumps(obj: object, attach: Attach) -> bytes:
                 message = f"cannot send {error}: cloudpickle is not installed"
                 raise PicklingError(message) from None
             raise
-    return _dump(full, obj, attach)
-
-
-def _dump(pickler_type: Any, obj: object, attach: Attach) -> bytes:
     file = BytesIO()
-    pickler = pickler_type(file, _PROTOCOL)
+    pickler = full(file, _PROTOCOL)
     pickler.attach = attach
-    pickler.bare_cells = set()
+    pickler.reducer_override = watch(pickler.reduce_special)
     try:
         pickler.dump(obj)
     finally:
-        pickler.close()
+        pickler.let_go()
     return file.getvalue()
 
 
 class _Light(Pickler):
-    attach: Attach
-    bare_cells: set[int]
+    """With room for an attribute."""
 
-    def reducer_override(self, obj: Any) -> Any:
-        if not isinstance(obj, _SPECIAL):
-            number = self.attach(obj)
-            return NotImplemented if number is None else (find_shared, (number,))
-        reduction = _reduce_special(obj, self.bare_cells)
+
+def _dump_lightly(obj: object, attach: Attach, watch: Watch) -> bytes:
+    bare_cells: set[int] = set()
+
+    def reduce_special(it: Any) -> Any:
+        reduction = _reduce(it, attach, bare_cells)
         if reduction is None:
-            raise _NeedsCloudpickle(repr(obj))
+            raise _NeedsCloudpickle(repr(it))
         return reduction
 
-    def close(self) -> None:
-        pass
+    file = BytesIO()
+    pickler = _Light(file, _PROTOCOL)
+    pickler.reducer_override = watch(reduce_special)  # type: ignore[method-assign]
+    pickler.dump(obj)
+    return file.getvalue()
 
 
 _full = None
@@ -105,15 +109,14 @@ def _full_pickler() -> Any:
 def _make_full_pickler(cloudpickle: Any) -> Any:
     class Full(cloudpickle.Pickler):  # type: ignore[misc]
         attach: Attach
-        bare_cells: set[int]
 
-        def reducer_override(self, obj: Any) -> Any:
-            if not isinstance(obj, _SPECIAL):
-                number = self.attach(obj)
-                if number is not None:
-                    return find_shared, (number,)
-                return super().reducer_override(obj)
-            reduction = _reduce_special(obj, self.bare_cells)
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.bare_cells: set[int] = set()
+            self.registered: list[Any] = []
+
+        def reduce_special(self, obj: Any) -> Any:
+            reduction = _reduce(obj, self.attach, self.bare_cells)
             return self._reduce_by_value(obj) if reduction is None else reduction
 
         def _reduce_by_value(self, obj: Any) -> Any:
@@ -130,28 +133,27 @@ def _make_full_pickler(cloudpickle: Any) -> Any:
             # Else cloudpickle trusts that what is loaded can be imported.
             if (
                 name in sys.modules
-                and not _reducing().can_import(sys.modules[name])
+                and not _byvalue.reducing().can_import(sys.modules[name])
                 and name not in cloudpickle.list_registry_pickle_by_value()
             ):
                 cloudpickle.register_pickle_by_value(sys.modules[name])
-                self.__dict__.setdefault("registered", []).append(sys.modules[name])
+                self.registered.append(sys.modules[name])
 
-        def close(self) -> None:
-            for module in self.__dict__.pop("registered", ()):
+        def let_go(self) -> None:
+            # The override refers to the pickler.
+            del self.reducer_override
+            for module in self.registered:
                 cloudpickle.unregister_pickle_by_value(module)
 
     return Full
 
 
-def _reducing() -> Any:
-    from coterie import _reducing
-
-    return _reducing
-
-
-def _reduce_special(obj: Any, bare_cells: set[int]) -> Any:
-    """For what is no data: a reduction, NotImplemented, or None."""
-    it = _reducing()
+def _reduce(obj: Any, attach: Attach, bare_cells: set[int]) -> Any:
+    """A reduction, NotImplemented (as pickle does it), or None (by value)."""
+    if not isinstance(obj, _SPECIAL):
+        number = attach(obj)
+        return NotImplemented if number is None else (find_shared, (number,))
+    it = _byvalue.reducing()
     if isinstance(obj, CellType):
         if id(obj) in bare_cells:
             return make_cell, ()
@@ -168,7 +170,7 @@ def _reduce_special(obj: Any, bare_cells: set[int]) -> Any:
     kind, arguments, state = reduction
     if kind == _byvalue.FUNCTION:
         # The state brings what is in the cells.
-        bare_cells.update(map(id, obj.__closure__ or ()))
+        bare_cells.update(map(id, arguments[-1] or ()))
         return _byvalue.make, (arguments,), state, None, None, _byvalue.fill
     if kind == _byvalue.MODULE:
         return find_module, arguments
@@ -233,7 +235,7 @@ def fill_cell(cell: CellType, content: Iterable[Any]) -> None:
 # came.  cloudpickle knows a class again, wherever it was sent; the token says
 # whether it is up to date, the origin that it is at home.
 _classes: dict[int, tuple[ref[type], int, int, Any]] = {}
-_looked_at: set[int] = set()  # classes whose state is being found out
+_looked_at: set[tuple[int, int]] = set()  # (thread, id(class)): state is sought
 
 
 def _known_class(cls: type) -> tuple[int, int, Any] | None:
@@ -251,18 +253,19 @@ def _note_class(cls: type, origin: int, token: int, state: Any) -> tuple[int, in
 def _stamp(cls: type) -> tuple[int, int]:
     from coterie._witnesses import class_state
 
+    mark = (get_ident(), id(cls))
+    if mark in _looked_at:  # it is among its own attributes
+        return 0, 0
     known = _known_class(cls)
     if known is None:
         known = (_byvalue.here(), _byvalue.new_token(), None)
-    origin, token, old_state = known
-    if id(cls) in _looked_at:  # an instance of it is among its attributes
-        return origin, token
-    _looked_at.add(id(cls))
+    origin, token, last = known
+    _looked_at.add(mark)
     try:
-        state = class_state(cls)
+        state = class_state(cls, last)
     finally:
-        _looked_at.discard(id(cls))
-    if old_state is not None and old_state != state:
+        _looked_at.discard(mark)
+    if last is not None and last[1] != state[1]:
         token = _byvalue.new_token()
     return _note_class(cls, origin, token, state)
 

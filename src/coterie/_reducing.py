@@ -98,8 +98,13 @@ def _is_found(name: str, module: Any) -> bool:
         except Exception:
             spec = None
         if spec is not None:
-            return _is_origin(spec, module)
-    return False
+            if _is_origin(spec, module):
+                return True
+            break
+    # Some packages put a module of another name there: collections.abc.
+    spec = getattr(module, "__spec__", None)
+    real_name = getattr(spec, "name", name)
+    return bool(parent) and real_name != name and _is_found(real_name, module)
 
 
 def _is_origin(spec: Any, module: Any) -> bool:

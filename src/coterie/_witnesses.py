@@ -22,6 +22,7 @@ from coterie._byvalue import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 # Where to look (csrc/codec/definition.c).
@@ -126,7 +127,10 @@ def is_constant(value: Any) -> bool:
 
 def fingerprint(value: Any) -> bytes:
     """Equal as long as the value would be sent as it was."""
-    from _blake2 import blake2b
+    try:
+        from _blake2 import blake2b  # hashlib would load OpenSSL
+    except ImportError:
+        from hashlib import blake2b
 
     thread = get_ident()
     is_nested = thread in _reducing.shallow_threads
@@ -139,15 +143,29 @@ def fingerprint(value: Any) -> bytes:
     return blake2b(encoding, digest_size=16).digest()
 
 
-def class_state(cls: type) -> tuple[int, bytes | None]:
-    """Equal as long as the class is as it was."""
+ClassState = tuple["int | None", bytes]
+
+
+def class_state(cls: type, last: ClassState | None) -> ClassState:
+    """The version, and what is equal as long as the class is as it was.
+
+    The version is None if the class can change without a new one.
+    """
+    version = Setting.version(cls)
+    if last is not None and version is not None and version == last[0]:
+        return last
     seen = _Witnesses(cls)
     seen.see_class(0, cls)
-    contents = [row[4] for row in seen.rows if row[3] == IS_CONTENT]
-    version = Setting.version(cls)
-    if version is None:  # Python has run out of versions for the class
-        version = _byvalue.new_token()
-    return version, fingerprint(contents) if contents else None
+    if any(row[3] == IS_CONTENT for row in seen.rows):
+        version = None
+    # The version may be new and all the same: Python itself keeps things there.
+    return version, fingerprint(list(_attributes(cls)))
+
+
+def _attributes(cls: type) -> Iterator[tuple[str, Any]]:
+    for name, value in list(vars(cls).items()):
+        if name not in _CLASS_DETAILS and _full_name(type(value)) not in _DESCRIPTORS:
+            yield name, value
 
 
 class _Witnesses:
@@ -199,9 +217,7 @@ class _Witnesses:
                 self.number(base)
         if "_member_map_" in vars(cls):
             return  # the members of an enum stay as they are
-        for name, value in list(vars(cls).items()):
-            if name in _CLASS_DETAILS or _full_name(type(value)) in _DESCRIPTORS:
-                continue
+        for name, value in _attributes(cls):
             for part in _parts(value):
                 if is_constant(part):
                     continue

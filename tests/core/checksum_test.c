@@ -35,8 +35,7 @@ length_and_seed_count(void)
     uint8_t block[LONGEST] = {0};
     for (size_t len = 1; len <= LONGEST; len++) {
         // Zeros at the end, too.
-        CHECK(cot_checksum(block, len, 0)
-              != cot_checksum(block, len - 1, 0));
+        CHECK(cot_checksum(block, len, 0) != cot_checksum(block, len - 1, 0));
         CHECK(cot_checksum(block, len, 0) != cot_checksum(block, len, 1));
     }
 }
