@@ -109,7 +109,7 @@ KINDS = {
     "lambda": (lambda x: x * OFFSET, 2, 200),
     "closure": (closure(5), 1, 6),
     "recursive-closure": (recursive_closure(), 10, 3628800),
-    "default": (lambda x, y=[3]: [x, *y], 1, [1, 3]),  # noqa: B006
+    "default": (lambda x, y=[3]: [x, *y], 1, [1, 3]),
     "decorated": (decorated, 1, [2, 2]),
     "lru_cache": (cached, 1, 2),
     "builtin": (len, [1, 2], 2),
@@ -727,13 +727,13 @@ def connect(name):
 
 
 def use_connection():
-    return CONNECTION, NEVER_SET_HERE  # noqa: F821
+    return CONNECTION, NEVER_SET_HERE
 
 
 def test_a_changed_global_is_seen_by_the_next_call():
     global FACTOR
     with coterie.Executor(1) as pool:
-        for FACTOR in (2, 3, 4, 3):  # noqa: B007
+        for FACTOR in (2, 3, 4, 3):
             assert pool.submit(scale, 10).result() == 10 * FACTOR
     FACTOR = 2
 
@@ -741,7 +741,7 @@ def test_a_changed_global_is_seen_by_the_next_call():
 def test_a_changed_global_is_seen_through_another_function():
     global OFFSET
     with coterie.Executor(1) as pool:
-        for OFFSET in (1, 2, 1):  # noqa: B007
+        for OFFSET in (1, 2, 1):
             assert pool.submit(call_the_other, 10).result() == 11 + OFFSET
     OFFSET = 100
 
@@ -1068,9 +1068,13 @@ def test_a_future_is_not_shareable(pool):
 def test_submit_after_shutdown(pool):
     pool.submit(len, "abc").result()
     pool.shutdown()
-    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+    with pytest.raises(
+        RuntimeError, match="cannot schedule new futures after shutdown"
+    ):
         pool.submit(len, "abc")
-    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+    with pytest.raises(
+        RuntimeError, match="cannot schedule new futures after shutdown"
+    ):
         pool.submit(keep, threading.Lock())
     with pytest.raises(RuntimeError):
         pool.map(len, ["abc"])

@@ -4,7 +4,6 @@ A child of a fork with living interpreters would die before its first line.
 """
 
 import os
-import sys
 
 import pytest
 
@@ -128,7 +127,9 @@ in_child = lambda: (q.get(), q.qsize())
 fork()
 print(q.get())
 """
-    check_forks(repeat_script, source, "child ('from before', 0)\nparent 3\nfrom before\n")
+    check_forks(
+        repeat_script, source, "child ('from before', 0)\nparent 3\nfrom before\n"
+    )
 
 
 def test_fork_while_other_threads_wait(repeat_script):

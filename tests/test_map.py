@@ -45,7 +45,7 @@ def first_fails_when_others_run(events, n):
             events.get()
         raise Trouble("first")
     work_until_interrupted(events, n)
-    return None
+    return
 
 
 # ---- coterie.map -------------------------------------------------------------

@@ -10,13 +10,16 @@ typedef struct visit {
     struct visit *next;
     cot_worker *worker;  // borrowed: it has a guest
     cot_task *task;      // borrowed: compared, never used
+    bool again;
 } visit;
 
 static void
-raise_in(cot_worker *worker, worker_host *host, const cot_task *task)
+raise_in(const visit *own, worker_host *host)
 {
+    cot_worker *worker = own->worker;
     // The worker drops its task under the GIL that is held here.
-    if (atomic_load_explicit(&worker->task, memory_order_acquire) != task) {
+    if (atomic_load_explicit(&worker->task, memory_order_acquire) != own->task
+        || (host->was_interrupted && !own->again)) {
         return;
     }
     host->was_interrupted = true;
@@ -32,7 +35,7 @@ run_visit(void *arg)
     PyThreadState *tstate = PyThreadState_New(host->interpreter);
     if (tstate != NULL) {
         PyEval_RestoreThread(tstate);
-        raise_in(own->worker, host, own->task);
+        raise_in(own, host);
         PyThreadState_Clear(tstate);
         PyThreadState_DeleteCurrent();
     }
@@ -43,6 +46,7 @@ run_visit(void *arg)
 typedef struct {
     visit *visits;  // owned
     bool is_short;  // of memory
+    bool again;
 } round_trip;
 
 static void
@@ -59,14 +63,14 @@ plan_visit(cot_worker *worker, void *arg)
         return;
     }
     cot_worker_enter_locked(worker);
-    *own = (visit){trip->visits, worker, task};
+    *own = (visit){trip->visits, worker, task, trip->again};
     trip->visits = own;
 }
 
 cot_status
-interrupt_running(cot_pool *pool)
+interrupt_running(cot_pool *pool, bool again)
 {
-    round_trip trip = {0};
+    round_trip trip = {.again = again};
     cot_pool_each_busy(pool, plan_visit, &trip);
     cot_status status = trip.is_short ? COT_NO_MEMORY : COT_OK;
     while (trip.visits != NULL) {

@@ -10,7 +10,8 @@
 #include "core/pool.h"
 #include "port/status.h"
 
-// Interrupts what the pool's workers run now.  Does not wait.
-COT_MUST_CHECK cot_status interrupt_running(cot_pool *pool);
+// Interrupts what the pool's workers run now.  Does not wait.  A call that was
+// interrupted before may be cleaning up: it is left alone unless `again`.
+COT_MUST_CHECK cot_status interrupt_running(cot_pool *pool, bool again);
 
 #endif

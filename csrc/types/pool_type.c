@@ -447,7 +447,7 @@ pool_cancel_pending(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-pool_interrupt(PyObject *op, PyObject *Py_UNUSED(ignored))
+pool_interrupt(PyObject *op, PyObject *again)
 {
     PoolObject *self = PoolObject_CAST(op);
     if (self->pool == NULL) {
@@ -456,7 +456,7 @@ pool_interrupt(PyObject *op, PyObject *Py_UNUSED(ignored))
     // What was told to stop gets no grace when the program ends.
     worker_plan *plan = cot_pool_context(self->pool);
     plan->exit_grace = 0;
-    cot_status status = interrupt_running(self->pool);
+    cot_status status = interrupt_running(self->pool, Py_IsTrue(again));
     if (status != COT_OK) {
         raise_status(self->state, status);
         return NULL;
@@ -539,9 +539,10 @@ static PyMethodDef pool_methods[] = {
     {"_cancel_pending", pool_cancel_pending, METH_NOARGS,
      PyDoc_STR("_cancel_pending($self, /)\n--\n\n"
                "Close, and cancel what has not begun.")},
-    {"_interrupt", pool_interrupt, METH_NOARGS,
-     PyDoc_STR("_interrupt($self, /)\n--\n\n"
-               "Raise Interrupted in what runs now, without waiting.")},
+    {"_interrupt", pool_interrupt, METH_O,
+     PyDoc_STR("_interrupt($self, again, /)\n--\n\n"
+               "Raise Interrupted in what runs now, without waiting; in what\n"
+               "was interrupted before only again.")},
     {"_join", pool_join, METH_O,
      PyDoc_STR("_join($self, timeout, /)\n--\n\n"
                "Wait until no worker is left: whether that is so.")},

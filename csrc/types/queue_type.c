@@ -10,6 +10,9 @@ typedef struct {
     PyObject_HEAD
     module_state *state;  // borrowed: the type keeps the module
     cot_queue *queue;     // shared: one reference
+    PyObject *known;      // owned: the registry that it is in, or NULL
+    PyObject *key;        // owned: what for
+    PyObject *reference;  // owned: a weak one, to itself
     PyObject *weakrefs;
 } QueueObject;
 
@@ -17,19 +20,19 @@ typedef struct {
 
 // ---- one object for one queue --------------------------------------------
 
-// The interpreter's weak dictionary {id: object}, lent.
+// The interpreter's dictionary {id: weak reference to the object}, lent.  No
+// callbacks in it: an interrupt could be raised in one, and so be lost.
 static PyObject *
 registry(module_state *state)
 {
-    PyObject *cls = state_import(state, LAZY_WEAK_REGISTRY);
-    if (cls != NULL && state->wrapped == NULL) {
-        state->wrapped = PyObject_CallNoArgs(cls);
+    if (state->wrapped == NULL) {
+        state->wrapped = PyDict_New();
     }
-    return cls == NULL ? NULL : state->wrapped;
+    return state->wrapped;
 }
 
 // Adopts the reference to `queue`.
-static PyObject *
+static QueueObject *
 queue_adopt(module_state *state, PyTypeObject *type, cot_queue *queue)
 {
     QueueObject *self = (QueueObject *)type->tp_alloc(type, 0);
@@ -39,33 +42,52 @@ queue_adopt(module_state *state, PyTypeObject *type, cot_queue *queue)
     }
     self->state = state;
     self->queue = queue;
+    return self;
+}
+
+static PyObject *
+remember(QueueObject *self, PyObject *known, PyObject *key)
+{
+    self->reference = PyWeakref_NewRef((PyObject *)self, NULL);
+    if (self->reference == NULL
+        || PyDict_SetItem(known, key, self->reference) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->known = Py_NewRef(known);
+    self->key = Py_NewRef(key);
     return (PyObject *)self;
 }
 
-static int
-remember(module_state *state, PyObject *key, PyObject *obj)
+// By the object that goes.  Another one may have taken its place.
+static void
+forget(QueueObject *self)
 {
-    PyObject *known = registry(state);
-    return known == NULL ? -1 : PyObject_SetItem(known, key, obj);
+    PyObject *pending = PyErr_GetRaisedException();
+    if (PyDict_GetItemWithError(self->known, self->key) == self->reference) {
+        (void)PyDict_DelItem(self->known, self->key);
+    }
+    PyErr_SetRaisedException(pending);
 }
 
 PyObject *
 queue_wrap(module_state *state, cot_object *object)
 {
+    PyObject *obj = NULL;
     PyObject *known = registry(state);
     PyObject *key = known ? PyLong_FromUnsignedLongLong(object->id) : NULL;
     if (key == NULL) {
         return NULL;
     }
-    PyObject *obj = PyObject_GetItem(known, key);
-    if (obj == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
+    PyObject *reference = PyDict_GetItemWithError(known, key);
+    if (reference != NULL) {
+        (void)PyWeakref_GetRef(reference, &obj);
+    }
+    if (obj == NULL && !PyErr_Occurred()) {
         cot_object_ref(object);
-        obj = queue_adopt(state, state->queue_type,
-                          cot_queue_from_object(object));
-        if (obj != NULL && remember(state, key, obj) < 0) {
-            Py_CLEAR(obj);
-        }
+        QueueObject *self = queue_adopt(state, state->queue_type,
+                                        cot_queue_from_object(object));
+        obj = self ? remember(self, known, key) : NULL;
     }
     Py_DECREF(key);
     return obj;
@@ -100,14 +122,18 @@ queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (queue == NULL) {
         return PyErr_NoMemory();
     }
-    uint64_t id = cot_queue_object(queue)->id;
-    PyObject *self = queue_adopt(state, type, queue);
-    PyObject *key = self ? PyLong_FromUnsignedLongLong(id) : NULL;
-    if (key == NULL || remember(state, key, self) < 0) {
-        Py_CLEAR(self);
+    PyObject *known = registry(state);
+    PyObject *key = PyLong_FromUnsignedLongLong(cot_queue_object(queue)->id);
+    QueueObject *self = queue_adopt(state, type, queue);
+    PyObject *obj = NULL;
+    if (self != NULL && known != NULL && key != NULL) {
+        obj = remember(self, known, key);
+    }
+    else {
+        Py_XDECREF(self);
     }
     Py_XDECREF(key);
-    return self;
+    return obj;
 }
 
 static int
@@ -123,9 +149,15 @@ queue_dealloc(PyObject *op)
     QueueObject *self = QueueObject_CAST(op);
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    if (self->known != NULL) {
+        forget(self);
+    }
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
+    Py_CLEAR(self->known);
+    Py_CLEAR(self->key);
+    Py_CLEAR(self->reference);
     if (self->queue != NULL) {
         cot_object_unref(cot_queue_object(self->queue));
     }

@@ -13,7 +13,6 @@ static const struct {
     [LAZY_ACCOUNT_FOR] = {"coterie._outcome", "account_for"},
     [LAZY_REBUILD] = {"coterie._outcome", "rebuild"},
     [LAZY_FUTURE] = {"coterie.executor", "Future"},
-    [LAZY_WEAK_REGISTRY] = {"weakref", "WeakValueDictionary"},
     [LAZY_PREPARE] = {"coterie._worker", "prepare"},
     [LAZY_CALL] = {"operator", "call"},
 };

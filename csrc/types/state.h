@@ -23,7 +23,6 @@ typedef enum {
     LAZY_ACCOUNT_FOR,
     LAZY_REBUILD,
     LAZY_FUTURE,
-    LAZY_WEAK_REGISTRY,
     LAZY_PREPARE,
     LAZY_CALL,
     LAZY_LEN,
@@ -50,7 +49,7 @@ typedef struct {
     PyObject *worker_lost;
     PyObject *fork_refused;
     PyObject *interrupted;
-    PyObject *wrapped;  // weak dictionary: shared objects' ids to ours
+    PyObject *wrapped;  // dictionary: shared objects' ids to ours, weakly
     PyObject *lazy[LAZY_LEN];
 } module_state;
 

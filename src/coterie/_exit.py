@@ -30,8 +30,10 @@ def install() -> None:
     """Arrange for the workers' end; once in each interpreter."""
     global _installed
     if not _installed:
-        _installed = True
+        # Raises RuntimeError when the interpreter is ending already, to every
+        # caller: the mark comes after it.
         _compat.before_threads_are_joined(_leave)
+        _installed = True
         os.register_at_fork(
             before=_warn_of_fork, after_in_child=_core.after_fork_in_child
         )
@@ -43,16 +45,18 @@ def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
     The pools take no more calls already.
     """
     deadline = time.monotonic() + seconds
+    again = False
     while True:
         for pool in pools:
-            pool._interrupt()
-        again = min(time.monotonic() + _AGAIN_SECONDS, deadline)
+            pool._interrupt(again)
+        until = min(time.monotonic() + _AGAIN_SECONDS, deadline)
         for pool in pools:
-            pool._join(max(0.0, again - time.monotonic()))
+            pool._join(max(0.0, until - time.monotonic()))
         if not any(pool._worker_count for pool in pools):
             return True
-        if again >= deadline:
+        if until >= deadline:
             return False
+        again = True
 
 
 def _leave() -> None:
@@ -79,7 +83,7 @@ def _finish(pools: Sequence[_core.Pool]) -> None:
             pool._join(None)
         elif not pool._join(begin + grace - time.monotonic()):
             pool._cancel_pending()
-            pool._interrupt()
+            pool._interrupt(False)
 
 
 def _was_interrupted() -> bool:

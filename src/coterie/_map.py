@@ -100,7 +100,7 @@ class _Results:
         if self._pool is not None:
             pool, self._pool = self._pool, None
             pool._cancel_pending()
-            pool._interrupt()
+            pool._interrupt(False)
 
     def __del__(self) -> None:
         self.close()

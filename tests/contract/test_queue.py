@@ -706,9 +706,7 @@ WRAPPINGS = {
         lambda got: got.get(),
     ),
 }
-wrapped = pytest.mark.parametrize(
-    ("wrap", "unwrap"), WRAPPINGS.values(), ids=WRAPPINGS
-)
+wrapped = pytest.mark.parametrize(("wrap", "unwrap"), WRAPPINGS.values(), ids=WRAPPINGS)
 
 
 @wrapped
