@@ -125,6 +125,8 @@ def start_script(tmp_path):
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Some scripts leave by os._exit, which flushes nothing.
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
             text=True,
             start_new_session=True,  # a group of its own, with its children
         )

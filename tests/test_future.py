@@ -542,8 +542,7 @@ def test_wrap_future(pool):
     async def main():
         first = asyncio.wrap_future(pool.submit(operator.add, 1, 2))
         second = asyncio.wrap_future(pool.submit(fail, "text"))
-        results = await asyncio.gather(first, second, return_exceptions=True)
-        return results
+        return await asyncio.gather(first, second, return_exceptions=True)
 
     total, error = asyncio.run(main())
     assert total == 3

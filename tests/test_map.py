@@ -5,6 +5,7 @@ import itertools
 import operator
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -432,3 +433,33 @@ def test_chunks_with_what_cannot_be_sent(pool):
 def test_executor_map_after_the_executor_is_gone():
     results = coterie.Executor(1).map(operator.neg, range(5))
     assert list(results) == [0, -1, -2, -3, -4]
+
+
+def die_and_call_back(events):
+    """Spends its time in the callbacks of weak references."""
+
+    class Mortal:
+        pass
+
+    def spend(_):
+        for _ in range(50):
+            pass
+
+    events.put("started")
+    try:
+        while True:
+            mortal = Mortal()
+            ref = weakref.ref(mortal, spend)
+            del mortal, ref
+    finally:
+        events.put("interrupted")
+
+
+@pytest.mark.repeat(10)
+def test_an_interrupt_is_not_lost_where_nothing_can_be_raised(capfd):
+    events = coterie.Queue()
+    results = coterie.map(die_and_call_back, [events], workers=1)
+    assert events.get() == "started"
+    results.close()
+    assert events.get() == "interrupted"
+    assert capfd.readouterr().err == ""

@@ -177,6 +177,23 @@ def test_ctrl_c_with_a_worker_stuck_in_c(repeat_script):
         assert "my-pool (1)" in end.stderr
 
 
+def test_ctrl_c_with_a_callback_that_never_returns(repeat_script):
+    source = """
+    pool = coterie.Executor(2)
+    called = threading.Event()
+    def callback(future):
+        called.set()
+        threading.Event().wait()
+    pool.submit(abs, -1).add_done_callback(callback)
+    called.wait()
+    pool.submit(signal_waiting_main)
+    coterie.Queue().get()
+    """
+    for end in repeat_script(program(source), at_once=5):
+        assert end.rc == -signal.SIGINT, end.stderr
+        assert end.stderr.count("Traceback") == 1
+
+
 def test_ctrl_c_at_the_prompt_leaves_the_prompt():
     # The prompt goes on, and so does the pool.
     session = PREFACE + (

@@ -6,6 +6,7 @@
 #include "types/errors.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
+#include "types/interrupt.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
 #include "types/state.h"
@@ -204,9 +205,11 @@ core_join(PyObject *module, PyObject *timeout)
 }
 
 static PyObject *
-core_end_dispatcher(PyObject *module, PyObject *Py_UNUSED(ignored))
+core_end_dispatcher(PyObject *module, PyObject *timeout)
 {
-    if (dispatcher_end(state_of(module)) < 0) {
+    int64_t deadline_ns;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || dispatcher_end(state_of(module), deadline_ns) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -222,6 +225,15 @@ static PyObject *
 core_is_main(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     return PyBool_FromLong(state_of(module)->is_main);
+}
+
+static PyObject *
+core_note_unraisable(PyObject *module, PyObject *unraisable)
+{
+    if (interrupt_note_unraisable(state_of(module), unraisable) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -250,8 +262,8 @@ static PyMethodDef core_methods[] = {
     {"join", core_join, METH_O,
      PyDoc_STR("join($module, timeout, /)\n--\n\n"
                "Wait until this interpreter has no worker: whether so.")},
-    {"end_dispatcher", core_end_dispatcher, METH_NOARGS,
-     PyDoc_STR("end_dispatcher($module, /)\n--\n\n"
+    {"end_dispatcher", core_end_dispatcher, METH_O,
+     PyDoc_STR("end_dispatcher($module, timeout, /)\n--\n\n"
                "Run the callbacks that are due, and end their thread.")},
     {"was_interrupted", core_was_interrupted, METH_NOARGS,
      PyDoc_STR("was_interrupted($module, /)\n--\n\n"
@@ -259,6 +271,9 @@ static PyMethodDef core_methods[] = {
     {"is_main", core_is_main, METH_NOARGS,
      PyDoc_STR("is_main($module, /)\n--\n\n"
                "Whether this is the main interpreter.")},
+    {"note_unraisable", core_note_unraisable, METH_O,
+     PyDoc_STR("note_unraisable($module, unraisable, /)\n--\n\n"
+               "The sys.unraisablehook of workers.")},
     {"interpreters", core_interpreters, METH_NOARGS,
      PyDoc_STR("interpreters($module, /)\n--\n\n"
                "How many interpreters of coterie are alive.")},

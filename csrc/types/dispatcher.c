@@ -89,10 +89,10 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
 static const blocking_op join_op = {never_ready, attempt_join};
 
 int
-dispatcher_end(module_state *state)
+dispatcher_end(module_state *state, int64_t deadline_ns)
 {
     cot_outbox *outbox = cot_home_outbox(state->home);
     cot_status status;
     cot_outbox_close(outbox);
-    return cot_block(state, &join_op, outbox, COT_NEVER, &status);
+    return cot_block(state, &join_op, outbox, deadline_ns, &status);
 }

@@ -13,8 +13,8 @@
 // set.
 int dispatcher_ensure(module_state *state);
 
-// Lets it deliver what is in the outbox, and waits until it ended.  -1 with an
-// exception set.
-int dispatcher_end(module_state *state);
+// Lets it deliver what is in the outbox, and waits until it ended or the deadline
+// has passed.  -1 with an exception set.
+int dispatcher_end(module_state *state, int64_t deadline_ns);
 
 #endif

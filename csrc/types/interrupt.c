@@ -86,3 +86,38 @@ interrupt_running(cot_pool *pool, bool again)
     }
     return status;
 }
+
+// Whether it is the interrupt of what this thread runs.
+static int
+is_own_interrupt(module_state *state, PyObject *unraisable)
+{
+    const cot_worker *worker = state->worker;
+    if (worker == NULL || state->worker_ident != cot_thread_self()) {
+        return 0;
+    }
+    PyObject *type = PyObject_GetAttrString(unraisable, "exc_type");
+    if (type == NULL) {
+        return -1;
+    }
+    const worker_host *host = worker->host;
+    int is_own = type == state->interrupted && host->was_interrupted;
+    Py_DECREF(type);
+    return is_own;
+}
+
+int
+interrupt_note_unraisable(module_state *state, PyObject *unraisable)
+{
+    int is_own = is_own_interrupt(state, unraisable);
+    if (is_own > 0) {
+        PyThreadState_SetAsyncExc(PyThread_get_thread_ident(),
+                                  state->interrupted);
+    }
+    if (is_own != 0) {
+        return is_own < 0 ? -1 : 0;
+    }
+    PyObject *usual = PySys_GetObject("__unraisablehook__");
+    PyObject *done = usual ? PyObject_CallOneArg(usual, unraisable) : NULL;
+    Py_XDECREF(done);
+    return usual != NULL && done == NULL ? -1 : 0;
+}

@@ -8,10 +8,15 @@
 #define COT_TYPES_INTERRUPT_H
 
 #include "core/pool.h"
-#include "port/status.h"
+#include "types/state.h"
 
 // Interrupts what the pool's workers run now.  Does not wait.  A call that was
 // interrupted before may be cleaning up: it is left alone unless `again`.
 COT_MUST_CHECK cot_status interrupt_running(cot_pool *pool, bool again);
+
+// The worker's sys.unraisablehook.  An interrupt that came where nothing can be
+// raised (a callback of a weak reference, say) is not reported and lost, but set
+// again.  -1 with an exception set.
+int interrupt_note_unraisable(module_state *state, PyObject *unraisable);
 
 #endif

@@ -117,12 +117,25 @@ call_initializer(module_state *state, const worker_plan *plan)
     return done == NULL ? -1 : 0;
 }
 
+static int
+watch_unraisable(void)
+{
+    PyObject *core = PyImport_ImportModule("coterie._core");
+    PyObject *hook = core ? PyObject_GetAttrString(core, "note_unraisable")
+                          : NULL;
+    int failed = hook == NULL || PySys_SetObject("unraisablehook", hook) < 0;
+    Py_XDECREF(hook);
+    Py_XDECREF(core);
+    return failed ? -1 : 0;
+}
+
 static module_state *
 prepare_interpreter(cot_worker *worker, worker_host *host)
 {
     const worker_plan *plan = cot_pool_context(worker->pool);
     module_state *state = NULL;
-    if (apply_settings(plan) < 0 || (state = state_of_current()) == NULL) {
+    if (apply_settings(plan) < 0 || (state = state_of_current()) == NULL
+        || watch_unraisable() < 0) {
         return NULL;
     }
     state->worker = worker;

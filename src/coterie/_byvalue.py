@@ -17,22 +17,19 @@ interpreters import this module, so it imports only what is there anyway.
 from __future__ import annotations
 
 import sys
-from _frozen_importlib_external import MAGIC_NUMBER
-from _weakref import ref
 from marshal import loads as load_code
-from posix import getpid
+from os import getpid
+
+from coterie._compat import MAGIC_NUMBER, CachedType, ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from functools import _lru_cache_wrapper as CachedType
     from types import BuiltinFunctionType as BuiltinType
     from types import CellType, CodeType, FunctionType, ModuleType
     from typing import Any
 else:
     # By themselves: the modules that name them are not there in a lean worker.
-    from _functools import _lru_cache_wrapper as CachedType
-
     BuiltinType = type(len)
     CellType = type((lambda it: lambda: it)(0).__closure__[0])
     CodeType = type((lambda: None).__code__)

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
-import threading
-from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from functools import _lru_cache_wrapper as CachedType
+    from hashlib import blake2b
+    from importlib.util import MAGIC_NUMBER
+    from io import BytesIO
+    from pickle import Pickler, PicklingError
+    from pickle import loads as load_pickle
+    from weakref import ref
+
+__all__ = [
+    "MAGIC_NUMBER",
+    "BytesIO",
+    "CachedType",
+    "Pickler",
+    "PicklingError",
+    "before_threads_are_joined",
+    "blake2b",
+    "import_what_breaks_when_imported_at_once",
+    "load_pickle",
+    "ref",
+    "run_exit_callbacks",
+]
+
+# Names that public modules take from modules of the implementation.  Reason:
+# with the public module each worker would import typing, re, OpenSSL... for
+# nothing.  Fallback: the public module.  Imported when first asked for.
+_LEAN = {
+    "BytesIO": ("_io", "io", "BytesIO"),
+    "CachedType": ("_functools", "functools", "_lru_cache_wrapper"),
+    "MAGIC_NUMBER": (
+        "_frozen_importlib_external",
+        "importlib.util",
+        "MAGIC_NUMBER",
+    ),
+    "Pickler": ("_pickle", "pickle", "Pickler"),
+    "PicklingError": ("_pickle", "pickle", "PicklingError"),
+    "blake2b": ("_blake2", "hashlib", "blake2b"),
+    "load_pickle": ("_pickle", "pickle", "loads"),
+    "ref": ("_weakref", "weakref", "ref"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LEAN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    lean, public, attribute = _LEAN[name]
+    try:
+        __import__(lean)
+        found = getattr(sys.modules[lean], attribute)
+    except (ImportError, AttributeError):
+        __import__(public)
+        found = getattr(sys.modules[public], attribute)
+    globals()[name] = found
+    return found
 
 
 def before_threads_are_joined(function: Callable[[], object]) -> None:
@@ -19,6 +69,9 @@ def before_threads_are_joined(function: Callable[[], object]) -> None:
     atexit comes only after the join of all threads, and one of those may wait
     for our work.  Fallback: atexit.
     """
+    import atexit
+    import threading
+
     register = getattr(threading, "_register_atexit", atexit.register)
     register(function)
 
@@ -29,6 +82,8 @@ def run_exit_callbacks() -> None:
     `atexit._run_exitfuncs` is private: there is no other way to leave a
     process early and keep the promise of atexit.  Fallback: they do not run.
     """
+    import atexit
+
     run = getattr(atexit, "_run_exitfuncs", None)
     if run is not None:
         run()
@@ -42,4 +97,4 @@ def import_what_breaks_when_imported_at_once() -> None:
     """
     if sys.version_info < (3, 14):
         for name in ("_asyncio", "datetime", "decimal", "zoneinfo"):
-            import_module(name)
+            __import__(name)

@@ -70,6 +70,7 @@ def _leave() -> None:
         pass
     finally:  # a signal handler may raise anything
         _whatever_signals_do(lambda: _end(pools))
+        _end_callbacks()
 
 
 def _finish(pools: Sequence[_core.Pool]) -> None:
@@ -101,7 +102,16 @@ def _end(pools: Sequence[_core.Pool]) -> None:
         # Only the process can be left: a worker stays until that happens.
         for pool in _core.pools():
             pool._join(None)
-    _core.end_dispatcher()
+
+
+def _end_callbacks() -> None:
+    """Let callbacks that are due end; Ctrl-C bounds it, before or now."""
+    # An interpreter that is not the main one may not leave the thread behind.
+    is_bounded = _core.is_main() and _was_interrupted()
+    try:
+        _core.end_dispatcher(_STOP_SECONDS if is_bounded else None)
+    except KeyboardInterrupt:
+        pass
 
 
 def _stop_all() -> bool:

@@ -10,11 +10,7 @@ loaded does.
 from __future__ import annotations
 
 import sys
-from _io import BytesIO
-from _pickle import Pickler, PicklingError
-from _pickle import loads as load_pickle
 from _thread import get_ident
-from _weakref import ref
 
 from coterie import _byvalue
 from coterie._byvalue import (
@@ -24,6 +20,7 @@ from coterie._byvalue import (
     FunctionType,
     ModuleType,
 )
+from coterie._compat import BytesIO, Pickler, PicklingError, load_pickle, ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

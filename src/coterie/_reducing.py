@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
-from _weakref import ref
 from marshal import dumps as dump_code
 
 from coterie import _byvalue
@@ -25,6 +24,7 @@ from coterie._byvalue import (
     ModuleType,
     Space,
 )
+from coterie._compat import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

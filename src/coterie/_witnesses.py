@@ -127,10 +127,7 @@ def is_constant(value: Any) -> bool:
 
 def fingerprint(value: Any) -> bytes:
     """Equal as long as the value would be sent as it was."""
-    try:
-        from _blake2 import blake2b  # hashlib would load OpenSSL
-    except ImportError:
-        from hashlib import blake2b
+    from coterie._compat import blake2b
 
     thread = get_ident()
     is_nested = thread in _reducing.shallow_threads
