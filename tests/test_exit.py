@@ -358,7 +358,24 @@ def program(source):
     return PREFACE + dedent(source)
 
 
-@pytest.mark.parametrize("name", SILENT)
+def scenarios(table, slow):
+    """Their names; those in `slow` are near to others, and run in make check."""
+    assert slow <= set(table)
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in slow else [])
+        for name in table
+    ]
+
+
+NEAR_TO_OTHERS = {
+    "idle-and-closed", "never-used", "shut-down-without-wait", "grace-that-is-enough",
+    "busy-without-grace", "accepted-work-of-a-lost-executor", "sys-exit",
+    "a-map-that-was-closed", "with-threads-in-the-worker", "os-exit-in-a-worker",
+    "map-at-exit", "in-a-thread-that-waits-for-the-result",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", scenarios(SILENT, NEAR_TO_OTHERS))
 def test_ends_without_a_word(repeat_script, name):
     source, status, stdout = SILENT[name]
     ends = repeat_script(program(source))
@@ -469,13 +486,16 @@ def check_report(end, status):
     assert "Fatal" not in end.stderr
 
 
-@pytest.mark.parametrize("name", IN_C)
+@pytest.mark.parametrize(
+    "name", scenarios(IN_C, {"after-sys-exit", "after-a-map-that-failed"})
+)
 def test_a_worker_stuck_in_c_is_reported(repeat_script, name):
     source, status = IN_C[name]
     for end in repeat_script(program(BEFORE + dedent(source)), times=10, at_once=5):
         check_report(end, status)
 
 
+@pytest.mark.slow
 def test_a_worker_that_computes_in_c_is_reported(repeat_script):
     source = """
     pool.submit(compute, started)

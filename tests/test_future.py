@@ -579,6 +579,7 @@ def test_cancelling_a_wrapped_future_cancels_what_has_not_begun():
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+        await asyncio.sleep(0)  # the loop tells the pool of it
         held.let_go("ran")
         assert await asyncio.wrap_future(held.future) == "ran"
         return pending

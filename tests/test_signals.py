@@ -24,6 +24,15 @@ def program(source):
     return PREFACE + dedent(source)
 
 
+def scenarios(table, slow):
+    """Their names; those in `slow` are near to others, and run in make check."""
+    assert slow <= set(table)
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in slow else [])
+        for name in table
+    ]
+
+
 # ---- Ctrl-C while main waits -------------------------------------------------
 
 # The pool spins, and would do so for ever.
@@ -76,7 +85,14 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("name", WAITS)
+SLOW_WAITS = {
+    "result-with-timeout", "result-of-what-is-pending", "exception", "shutdown",
+    "block-and-result", "map-with-progress", "queue-get-with-timeout", "wait",
+    "something-else",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", scenarios(WAITS, SLOW_WAITS))
 def test_ctrl_c_ends_the_program(repeat_script, name):
     for end in repeat_script(program(WAITS[name])):
         assert end.rc == -signal.SIGINT, end.stderr
@@ -93,6 +109,7 @@ def test_ctrl_c_at_exit_ends_what_is_left(repeat_script):
         assert (end.rc, end.stdout, end.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_exit_after_an_exception(repeat_script):
     for end in repeat_script(program(START + "raise ValueError('the own one')")):
         assert end.rc == 1
@@ -147,17 +164,19 @@ def stubborn():
 """
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "coterie.Executor(1).submit(stubborn).result()",
-        "with coterie.Executor(1) as pool: pool.submit(stubborn).result()",
-        "list(coterie.map(lambda _: stubborn(), range(1)))",
-    ],
-    ids=["at-exit", "in-the-block", "map"],
-)
-def test_two_ctrl_c(repeat_script, source):
-    for end in repeat_script(program(STUBBORN + source)):
+TWICE = {
+    "at-exit": "coterie.Executor(1).submit(stubborn).result()",
+    "in-the-block": """
+with coterie.Executor(1) as pool:
+    pool.submit(stubborn).result()
+""",
+    "map": "list(coterie.map(lambda _: stubborn(), range(1)))",
+}
+
+
+@pytest.mark.parametrize("name", scenarios(TWICE, {"map"}))
+def test_two_ctrl_c(repeat_script, name):
+    for end in repeat_script(program(STUBBORN + TWICE[name])):
         assert end.rc == -signal.SIGINT, end.stderr
         assert "coterie: leaving" not in end.stderr
         assert end.stderr.splitlines()[-1].startswith("KeyboardInterrupt")
@@ -264,7 +283,7 @@ q.join()
 }
 
 
-@pytest.mark.parametrize("name", HANDLED)
+@pytest.mark.parametrize("name", scenarios(HANDLED, {"exception", "map", "block"}))
 def test_handlers_run_while_main_waits(repeat_script, name):
     source = HANDLE + HANDLED[name] + "\nprint(seen == numbers)"
     ends = repeat_script(program(source))
@@ -353,6 +372,7 @@ def test_a_handler_that_raises_at_exit(repeat_script):
         assert "Fatal" not in end.stderr
 
 
+@pytest.mark.slow
 def test_workers_hear_no_signals(repeat_script):
     # A signal that a worker heard would not wake the main thread's wait.
     source = HANDLE + dedent("""
@@ -366,6 +386,7 @@ def test_workers_hear_no_signals(repeat_script):
     assert {(end.rc, end.stdout, end.stderr) for end in ends} == {(0, "True\n", "")}
 
 
+@pytest.mark.slow
 def test_main_in_another_thread_than_who_waits(repeat_script):
     # The handler runs in the main thread, which waits; the others wait on.
     source = HANDLE + dedent("""

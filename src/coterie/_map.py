@@ -146,12 +146,19 @@ def _in_order[R](
 
 
 def _results[R](futures: list[Future[R]], deadline: float | None) -> Iterator[R]:
+    waiting: list[Any] = futures
     try:
-        while futures:
-            yield _result_or_cancel(futures.pop(), deadline)
+        while waiting:
+            # In place: the one that is waited for is cancelled with the rest,
+            # and no result is kept here while the caller works with it.
+            waiting[-1] = waiting[-1].result(
+                None if deadline is None else deadline - time.monotonic()
+            )
+            yield waiting.pop()
     finally:
-        for future in futures:
+        for future in waiting:
             future.cancel()
+        waiting.clear()  # an exception holds this frame, and a future it
 
 
 def _refilled[R](
