@@ -280,9 +280,14 @@ def test_a_generator_is_a_clear_error(pool):
         pool.submit(generate).result()
 
 
-def test_a_coroutine_is_a_clear_error(pool):
-    with pytest.raises(coterie.NotShareableError, match="result not shareable.*corou"):
-        pool.submit(wait).result()
+def test_a_coroutine_is_a_clear_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the worker's, that nobody awaited it
+        with coterie.Executor(1) as pool:
+            error = pool.submit(wait).exception()
+    assert type(error) is coterie.NotShareableError
+    assert "result not shareable" in str(error)
+    assert "coroutine" in str(error)
 
 
 def test_what_cannot_be_called(pool):

@@ -521,6 +521,7 @@ def test_a_thread_of_the_program_is_waited_for_though_a_worker_is_stuck(start_sc
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_takes_nobody_with_it(run_script):
     # The inner pool is stuck; the program goes on all the same, and so it is
     # only its own end that reports.
