@@ -136,6 +136,22 @@ def test_an_iterable_that_fails():
         coterie.map(operator.neg, items())
 
 
+def test_an_iterable_that_fails_late_stops_what_began():
+    events = coterie.Queue()
+
+    def names():
+        yield "a"
+        assert events.get() == ("began", "a")
+        raise Trouble("in the iterable")
+
+    with pytest.raises(Trouble):
+        coterie.map(work_until_interrupted, itertools.repeat(events), names())
+    assert sorted(events.get() for _ in range(2)) == [
+        ("cleaned up", "a"),
+        ("interrupted", "a"),
+    ]
+
+
 def test_an_iterator_all_the_way():
     results = coterie.map(operator.neg, range(2))
     assert iter(results) is results
@@ -286,6 +302,7 @@ def test_executor_map(executor, chunksize):
     results = executor.map(operator.add, [1, 2, 3], (10, 20), chunksize=chunksize)
     assert list(results) == [11, 22]
     assert list(executor.map(len, [], chunksize=chunksize)) == []
+    assert list(executor.map(len, chunksize=chunksize)) == []
 
 
 def test_executor_map_starts_at_the_call(executor):

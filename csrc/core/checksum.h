@@ -29,15 +29,6 @@ cot_checksum_step(uint64_t lane, uint64_t word)
     return (lane << 29) | (lane >> 35);
 }
 
-// Spreads every bit over all of them; can be undone, too.
-static inline uint64_t
-cot_checksum_mix(uint64_t value)
-{
-    value = (value ^ (value >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    value = (value ^ (value >> 29)) * UINT64_C(0xc2b2ae3d27d4eb4f);
-    return value ^ (value >> 32);
-}
-
 // What four lanes make of the 32-byte groups that `data` starts with, as one.
 static inline uint64_t
 cot_checksum_groups(const uint8_t *at, size_t groups, uint64_t seed)
@@ -82,7 +73,7 @@ cot_checksum(const void *data, size_t len, uint64_t seed)
         memcpy(&word, at, left);
         sum = cot_checksum_step(sum, word);
     }
-    return cot_checksum_mix(sum ^ (uint64_t)len);
+    return sum ^ (uint64_t)len;
 }
 
 #endif

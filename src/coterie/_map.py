@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import collections
 import itertools
 import time
@@ -44,16 +45,16 @@ def map[R](
         raise TypeError(f"func must be callable, not {type(func).__name__}")
     if not iterables:
         raise TypeError("map() must have at least one iterable")
-    calls = list(zip(*iterables, strict=False))
     pool = Executor(workers, thread_name_prefix="coterie-map")
     try:
-        futures = collections.deque(pool.submit(func, *call) for call in calls)
+        futures = collections.deque(_submissions(pool, func, iterables))
         pool._close()
     except BaseException:
         pool._cancel_pending()
+        pool._interrupt(False)
         raise
     results = _Results(pool, futures)
-    return _with_progress(results, len(calls)) if progress else results
+    return _with_progress(results, len(futures)) if progress else results
 
 
 def _with_progress(results: _Results, total: int) -> Generator[Any]:
@@ -109,13 +110,12 @@ class _Results:
 def map_with[R](
     pool: Executor,
     fn: Callable[..., R],
-    calls: Iterator[tuple[Any, ...]],
-    *,
+    *iterables: Iterable[Any],
     timeout: float | None,
     chunksize: int,
     buffersize: int | None,
 ) -> Iterator[R]:
-    """Executor.map: the iterator over the results of *calls*."""
+    """Executor.map: the iterator over the results."""
     if chunksize < 1:
         raise ValueError("chunksize must be >= 1.")
     if buffersize is not None and not isinstance(buffersize, int):
@@ -124,13 +124,24 @@ def map_with[R](
         raise ValueError("buffersize must be None or > 0")
     deadline = None if timeout is None else time.monotonic() + timeout
     if chunksize > 1 and pool._can_reference(fn):
+        calls = zip(*iterables, strict=False)
         chunks = itertools.batched(calls, chunksize, strict=False)
         tasks = (pool._submit_many(fn, list(chunk)) for chunk in chunks)
         results = _in_order(tasks, buffersize, deadline)
         return itertools.chain.from_iterable(results)
-    submit = pool.submit
-    tasks = (submit(fn, *call) for call in calls)
-    return _in_order(tasks, buffersize, deadline)
+    return _in_order(_submissions(pool, fn, iterables), buffersize, deadline)
+
+
+def _submissions[R](
+    pool: Executor, fn: Callable[..., R], iterables: tuple[Iterable[Any], ...]
+) -> Iterator[Future[R]]:
+    """Submit as it is iterated, with no Python code per item.
+
+    That would cost as much as the sending.
+    """
+    if not iterables:
+        return iter(())
+    return builtins.map(pool.submit, itertools.repeat(fn), *iterables)
 
 
 def _in_order[R](

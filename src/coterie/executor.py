@@ -188,7 +188,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         return map_with(
             self,
             fn,
-            zip(*iterables, strict=False),
+            *iterables,
             timeout=timeout,
             chunksize=chunksize,
             buffersize=buffersize,
