@@ -23,6 +23,10 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
     import traceback
 
     cls = type(exc)
+    if isinstance(exc, ImportError):
+        from coterie._refusals import explain
+
+        explain(exc)
     try:
         msg = str(exc)
     except Exception as problem:
