@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from io import BytesIO
     from pickle import Pickler, PicklingError
     from pickle import loads as load_pickle
+    from types import ModuleType
     from weakref import ref
 
 __all__ = [
@@ -23,10 +24,14 @@ __all__ = [
     "PicklingError",
     "before_threads_are_joined",
     "blake2b",
+    "import_check_off",
     "import_what_breaks_when_imported_at_once",
+    "is_running",
+    "list_interpreters",
     "load_pickle",
     "ref",
     "run_exit_callbacks",
+    "whence",
 ]
 
 # Names that public modules take from modules of the implementation.  Reason:
@@ -98,3 +103,99 @@ def import_what_breaks_when_imported_at_once() -> None:
     if sys.version_info < (3, 14):
         for name in ("_asyncio", "datetime", "decimal", "zoneinfo"):
             __import__(name)
+
+
+# ---- interpreters that are not ours --------------------------------------------
+#
+# Reason: who made an interpreter, and whether it runs code, is known to CPython
+# alone, and only the private module _interpreters, on which concurrent.interpreters
+# stands, tells of it.  Fallback: nothing is known of interpreters that are not
+# ours, since none of them can be looked into safely from another.
+
+_WHENCE = {
+    "WHENCE_UNKNOWN": "unknown",
+    "WHENCE_RUNTIME": "runtime init",
+    "WHENCE_LEGACY_CAPI": "legacy C-API",
+    "WHENCE_CAPI": "C-API",
+    "WHENCE_XI": "cross-interpreter C-API",
+    "WHENCE_STDLIB": "_interpreters module",
+}
+
+
+def _private_interpreters() -> ModuleType | None:
+    try:
+        import _interpreters
+    except ImportError:
+        return None
+    return _interpreters
+
+
+def _whence_names(module: ModuleType) -> dict[int, str]:
+    return {
+        getattr(module, name): text
+        for name, text in _WHENCE.items()
+        if hasattr(module, name)
+    }
+
+
+def list_interpreters() -> list[tuple[int, str]]:
+    """All interpreters of the process that are ready: id, and by whom made.
+
+    Fallback: none.
+    """
+    module = _private_interpreters()
+    if module is None:
+        return []
+    names = _whence_names(module)
+    try:
+        found = module.list_all(require_ready=True)
+        return [(id, names.get(number, "unknown")) for id, number in found]
+    except Exception:
+        return []
+
+
+def whence(id: int) -> str:
+    """By whom an interpreter was made, as concurrent.interpreters says it.
+
+    Fallback, and for one that is gone: "unknown".
+    """
+    module = _private_interpreters()
+    if module is None:
+        return "unknown"
+    try:
+        return _whence_names(module).get(module.whence(id), "unknown")
+    except Exception:
+        return "unknown"
+
+
+def is_running(id: int) -> bool | None:
+    """Whether an interpreter runs code in its `__main__`; None: not known.
+
+    CPython counts what runs by its own means: a call of ours is not seen.
+    Fallback, and for one that is gone: None.
+    """
+    module = _private_interpreters()
+    if module is None:
+        return None
+    try:
+        return bool(module.is_running(id))
+    except Exception:
+        return None
+
+
+def import_check_off() -> None:
+    """Let this interpreter load extension modules that refuse it.
+
+    Called inside the new interpreter.  Reason: an own GIL cannot be configured
+    without the check, unless the interpreter shares the allocator of the main
+    one, which crashes.  Fallback: RuntimeError, as in the main interpreter.
+    """
+    import _imp
+
+    override = getattr(_imp, "_override_multi_interp_extensions_check", None)
+    if override is None:
+        raise RuntimeError(
+            "this Python cannot turn the import check off in an interpreter "
+            "with its own GIL"
+        )
+    override(-1)
