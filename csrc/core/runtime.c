@@ -10,6 +10,11 @@ static struct cot_runtime {
     atomic_uint_fast64_t interpreters;
     atomic_uint_fast64_t process_id;
     atomic_bool is_set_up;
+    cot_interpreters list;
+    cot_lock seats_lock;     // guards the making of what follows
+    atomic_bool has_seats;
+    cot_local seats;
+    cot_sigint sigint;
 } runtime;
 
 uint64_t
@@ -59,6 +64,35 @@ cot_runtime_interpreters(void)
     return atomic_load(&runtime.interpreters);
 }
 
+cot_interpreters *
+cot_runtime_interpreter_list(void)
+{
+    return &runtime.list;
+}
+
+cot_local *
+cot_runtime_seats(void (*leave)(void *))
+{
+    if (!atomic_load_explicit(&runtime.has_seats, memory_order_acquire)) {
+        cot_lock_acquire(&runtime.seats_lock);
+        if (!atomic_load(&runtime.has_seats)
+            && cot_local_create(&runtime.seats, leave) == COT_OK) {
+            atomic_store_explicit(&runtime.has_seats, true,
+                                  memory_order_release);
+        }
+        cot_lock_release(&runtime.seats_lock);
+    }
+    return atomic_load_explicit(&runtime.has_seats, memory_order_acquire)
+               ? &runtime.seats
+               : NULL;
+}
+
+cot_sigint *
+cot_runtime_sigint(void)
+{
+    return &runtime.sigint;
+}
+
 bool
 cot_runtime_claim_setup(void)
 {
@@ -70,4 +104,9 @@ cot_runtime_after_fork_in_child(void)
 {
     atomic_store(&runtime.interpreters, 0);
     atomic_store(&runtime.process_id, 0);
+    runtime.list = (cot_interpreters){0};
+    runtime.seats_lock = (cot_lock){0};
+    // Its watcher stayed behind.  The handler in place calls the usual one.
+    runtime.sigint.lock = (cot_lock){0};
+    runtime.sigint.is_set_up = false;
 }

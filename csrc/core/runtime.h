@@ -6,6 +6,10 @@
 #ifndef COT_CORE_RUNTIME_H
 #define COT_CORE_RUNTIME_H
 
+#include "core/lock.h"
+#include "port/thread.h"
+
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +25,32 @@ uint64_t cot_runtime_process_id(void);
 void cot_runtime_interpreter_opens(void);
 void cot_runtime_interpreter_closed(void);
 uint64_t cot_runtime_interpreters(void);
+
+// The interpreters that callers enter; see core/interpreter.h.
+typedef struct {
+    cot_lock lock;  // guards the list
+    struct cot_interpreter *first;
+    struct cot_interpreter *last;
+} cot_interpreters;
+
+cot_interpreters *cot_runtime_interpreter_list(void);
+
+// What each thread keeps its seats by; `leave` is called with them at the
+// thread's end.  NULL if the system has no more room for such.
+typedef struct cot_thread_seats cot_thread_seats;
+cot_local *cot_runtime_seats(void (*leave)(void *seats));
+
+// What core/sigint.c keeps.
+typedef struct {
+    cot_lock lock;  // held to take a reference to `inside`, and to change it
+    _Atomic(struct cot_interpreter *) inside;  // borrowed: who runs has it
+    void (*callback)(struct cot_interpreter *inside);
+    struct sigaction usual;  // the handler that ours calls first
+    int pipe[2];             // owned: from the handler to the watcher
+    bool is_set_up;          // by the first thread only
+} cot_sigint;
+
+cot_sigint *cot_runtime_sigint(void);
 
 // True for the first caller in this process, and for nobody after.
 bool cot_runtime_claim_setup(void);

@@ -1,11 +1,13 @@
 // coterie._core: the tables of its types and exceptions, and its functions.
 
+#include "core/interpreter.h"
 #include "core/runtime.h"
 #include "types/blocking.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
+#include "types/interpreter_type.h"
 #include "types/interrupt.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
@@ -25,6 +27,8 @@ static const type_row type_rows[] = {
     {"Queue", &cot_queue_spec, offsetof(module_state, queue_type)},
     {"Future", &cot_future_spec, offsetof(module_state, future_type)},
     {"Pool", &cot_pool_spec, offsetof(module_state, pool_type)},
+    {"Interpreter", &cot_interpreter_spec,
+     offsetof(module_state, interpreter_type)},
 };
 
 typedef enum {
@@ -243,6 +247,44 @@ core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+core_interpreter_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    (void)module;
+    return interpreter_ids();
+}
+
+static PyObject *
+core_current_id(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLongLong(
+        PyInterpreterState_GetID(state_of(module)->interpreter));
+}
+
+static PyObject *
+core_is_shared(PyObject *module, PyObject *obj)
+{
+    module_state *state = state_of(module);
+    return PyBool_FromLong(state->codec.unwrap(state, obj) != NULL);
+}
+
+PyDoc_STRVAR(raise_in_thread_doc,
+             "raise_in_thread($module, ident, exc, /)\n--\n\n"
+             "Raise the exception type in that thread of this interpreter, as\n"
+             "soon as it runs Python code: whether there is one.");
+
+static PyObject *
+core_raise_in_thread(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned long ident;
+    PyObject *exc;
+    if (!PyArg_ParseTuple(args, "kO:raise_in_thread", &ident, &exc)) {
+        return NULL;
+    }
+    return PyBool_FromLong(PyThreadState_SetAsyncExc(ident, exc) > 0);
+}
+
+static PyObject *
 core_after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     cot_runtime_after_fork_in_child();
@@ -277,6 +319,17 @@ static PyMethodDef core_methods[] = {
     {"interpreters", core_interpreters, METH_NOARGS,
      PyDoc_STR("interpreters($module, /)\n--\n\n"
                "How many interpreters of coterie are alive.")},
+    {"interpreter_ids", core_interpreter_ids, METH_NOARGS,
+     PyDoc_STR("interpreter_ids($module, /)\n--\n\n"
+               "The ids of the interpreters that can be entered.")},
+    {"current_id", core_current_id, METH_NOARGS,
+     PyDoc_STR("current_id($module, /)\n--\n\n"
+               "The id of this interpreter.")},
+    {"is_shared", core_is_shared, METH_O,
+     PyDoc_STR("is_shared($module, obj, /)\n--\n\n"
+               "Whether obj stands for what several interpreters share.")},
+    {"raise_in_thread", core_raise_in_thread, METH_VARARGS,
+     raise_in_thread_doc},
     {"after_fork_in_child", core_after_fork_in_child, METH_NOARGS,
      PyDoc_STR("after_fork_in_child($module, /)\n--\n\n"
                "Forget the threads that the fork left behind.")},
@@ -288,13 +341,16 @@ static PyMethodDef core_methods[] = {
 static cot_object *
 unwrap(void *context, PyObject *obj)
 {
-    return queue_unwrap(context, obj);
+    cot_object *object = queue_unwrap(context, obj);
+    return object ? object : interpreter_unwrap(context, obj);
 }
 
 static PyObject *
 wrap(void *context, cot_object *object)
 {
-    return queue_wrap(context, object);
+    return object->cls == &cot_interpreter_class
+               ? interpreter_wrap(context, object)
+               : queue_wrap(context, object);
 }
 
 static int

@@ -42,6 +42,15 @@ cot_cpu_pause(void)
 #endif
 }
 
+// A pointer that each thread has for itself, NULL at first.  `at_end` is called
+// with it at the end of a thread, if it is not NULL then.
+typedef pthread_key_t cot_local;
+
+COT_MUST_CHECK cot_status cot_local_create(cot_local *local,
+                                           void (*at_end)(void *));
+void *cot_local_get(const cot_local *local);
+COT_MUST_CHECK cot_status cot_local_set(cot_local *local, void *value);
+
 // Calls `in_child` in the child of every later fork(2), on its only thread.
 COT_MUST_CHECK cot_status cot_thread_at_fork(void (*before)(void),
                                              void (*in_parent)(void),

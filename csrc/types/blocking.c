@@ -2,6 +2,7 @@
 
 #include "core/spin.h"
 #include "types/errors.h"
+#include "types/run.h"
 
 #include <math.h>
 
@@ -11,22 +12,13 @@
 
 #define HELD_SPIN (10 * COT_US)
 
-static cot_parker *
-own_parker(module_state *state, cot_parker *local)
-{
-    if (state->worker != NULL && state->worker_ident == cot_thread_self()) {
-        return &state->worker->parker;
-    }
-    return local;
-}
-
 // Raises in place of the asynchronous exception that came with the interrupt.
 static int
 take_interrupt(module_state *state, cot_parker *parker)
 {
     cot_parker_calm(parker);
     PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), NULL);
-    raise_status(state, COT_INTERRUPTED);
+    PyErr_SetNone(state->host->raised);
     return -1;
 }
 
@@ -52,7 +44,7 @@ cot_block(module_state *state, const blocking_op *op, void *arg,
           int64_t deadline_ns, cot_status *status)
 {
     cot_parker local = {0};
-    cot_parker *parker = own_parker(state, &local);
+    cot_parker *parker = run_parker(state, &local);
 
     *status = op->attempt(arg, parker, COT_NOW);
     if (*status == COT_INTERRUPTED) {

@@ -1,12 +1,13 @@
 // Stopping Python code that runs in another interpreter.
 //
-// A thread of its own visits the worker, waits for its GIL, and sets the
-// asynchronous exception there, if the worker is still at the task it was sent
-// for.  C code that holds its GIL cannot be stopped: the visitor waits as long.
+// A thread of its own visits the interpreter, waits for its GIL, and sets the
+// asynchronous exception there, if the call that it came for still runs.  C code
+// that holds its GIL cannot be stopped: the visitor waits as long.
 
 #ifndef COT_TYPES_INTERRUPT_H
 #define COT_TYPES_INTERRUPT_H
 
+#include "core/interpreter.h"
 #include "core/pool.h"
 #include "types/state.h"
 
@@ -14,9 +15,15 @@
 // interrupted before may be cleaning up: it is left alone unless `again`.
 COT_MUST_CHECK cot_status interrupt_running(cot_pool *pool, bool again);
 
-// The worker's sys.unraisablehook.  An interrupt that came where nothing can be
-// raised (a callback of a weak reference, say) is not reported and lost, but set
-// again.  -1 with an exception set.
+// Interrupts what runs in the interpreter now, by the exception type that `type`
+// is the payload of (adopted; NULL: KeyboardInterrupt).  Does not wait.
+// COT_AGAIN: nothing runs.
+COT_MUST_CHECK cot_status interrupt_run(cot_interpreter *interpreter,
+                                        cot_payload *type);
+
+// The sys.unraisablehook where interrupts come.  One that came where nothing can
+// be raised (a callback of a weak reference, say) is not reported and lost, but
+// set again.  -1 with an exception set.
 int interrupt_note_unraisable(module_state *state, PyObject *unraisable);
 
 #endif

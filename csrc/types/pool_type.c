@@ -6,6 +6,7 @@
 #include "types/errors.h"
 #include "types/future_type.h"
 #include "types/interrupt.h"
+#include "types/run.h"
 #include "types/worker.h"
 
 #include <stddef.h>
@@ -77,15 +78,6 @@ pool_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-// operator.call: what cannot be referenced by itself is called by it, and so
-// goes among the arguments.
-static int
-get_caller(module_state *state, cot_function **function)
-{
-    PyObject *call = state_import(state, LAZY_CALL);
-    return call == NULL ? -1 : cot_function_get(&state->codec, call, function);
-}
-
 // ---- opening -------------------------------------------------------------
 
 // Fills the plan from (callable, *args) or None.
@@ -97,15 +89,14 @@ plan_initializer(module_state *state, worker_plan *plan, PyObject *call)
     }
     PyObject *const *items = &PyTuple_GET_ITEM(call, 0);
     Py_ssize_t len = PyTuple_GET_SIZE(call);
-    if (cot_function_get(&state->codec, items[0], &plan->initializer) < 0) {
+    bool is_among_args;
+    if (run_get_function(state, items[0], &plan->initializer, &is_among_args)
+        < 0) {
         return -1;
     }
-    if (plan->initializer != NULL) {
+    if (!is_among_args) {
         items++;
         len--;
-    }
-    else if (get_caller(state, &plan->initializer) < 0) {
-        return -1;
     }
     plan->initargs = cot_encode_call(&state->codec, items, len, NULL, NULL);
     return plan->initargs ? 0 : -1;
@@ -314,19 +305,6 @@ enqueue(PoolObject *self, cot_function *function, cot_payload *call,
     return future;
 }
 
-static int
-get_function(PoolObject *self, PyObject *callable, cot_function **function,
-             bool *is_among_args)
-{
-    module_state *state = self->state;
-    if (cot_function_get(&state->codec, callable, function) < 0) {
-        raise_not_shareable(state, "function not shareable");
-        return -1;
-    }
-    *is_among_args = *function == NULL;
-    return *is_among_args ? get_caller(state, function) : 0;
-}
-
 PyDoc_STRVAR(
     submit_doc,
     "submit($self, fn, /, *args, **kwargs)\n--\n\n"
@@ -352,7 +330,7 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (check_open(self) < 0) {
         return NULL;
     }
-    if (get_function(self, args[0], &function, &is_among_args) < 0) {
+    if (run_get_function(state, args[0], &function, &is_among_args) < 0) {
         return fail_future(self);
     }
     PyObject *const *call_args = is_among_args ? args : args + 1;
@@ -389,7 +367,7 @@ pool_submit_many(PyObject *op, PyObject *args)
     }
     cot_function *function;
     bool is_among_args;
-    if (get_function(self, callable, &function, &is_among_args) < 0) {
+    if (run_get_function(self->state, callable, &function, &is_among_args) < 0) {
         return fail_future(self);
     }
     if (is_among_args) {
@@ -416,7 +394,8 @@ pool_can_reference(PyObject *op, PyObject *callable)
 {
     cot_function *function;
     bool is_among_args;
-    if (get_function(PoolObject_CAST(op), callable, &function, &is_among_args)
+    if (run_get_function(PoolObject_CAST(op)->state, callable, &function,
+                         &is_among_args)
         < 0) {
         PyErr_Clear();
         Py_RETURN_FALSE;

@@ -15,6 +15,11 @@ static const struct {
     [LAZY_FUTURE] = {"coterie.executor", "Future"},
     [LAZY_PREPARE] = {"coterie._worker", "prepare"},
     [LAZY_CALL] = {"operator", "call"},
+    [LAZY_INTERPRETER] = {"coterie.interpreters", "Interpreter"},
+    [LAZY_INTERPRETER_ERROR] = {"coterie._errors", "InterpreterError"},
+    [LAZY_INTERPRETER_NOT_FOUND] = {"coterie._errors",
+                                    "InterpreterNotFoundError"},
+    [LAZY_EXECUTION_FAILED] = {"coterie._outcome", "execution_failed"},
 };
 
 PyObject *

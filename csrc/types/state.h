@@ -25,8 +25,14 @@ typedef enum {
     LAZY_FUTURE,
     LAZY_PREPARE,
     LAZY_CALL,
+    LAZY_INTERPRETER,
+    LAZY_INTERPRETER_ERROR,
+    LAZY_INTERPRETER_NOT_FOUND,
+    LAZY_EXECUTION_FAILED,
     LAZY_LEN,
 } lazy_name;
+
+typedef struct run_host run_host;
 
 typedef struct {
     cot_codec codec;
@@ -36,13 +42,13 @@ typedef struct {
     bool was_interrupted;  // KeyboardInterrupt has left a wait of ours
     PyInterpreterState *interpreter;  // borrowed: this one
 
-    // Of a pool's worker: who runs this interpreter, on which thread.
-    cot_worker *worker;             // borrowed, or NULL
-    cot_thread_ident worker_ident;  // of worker's thread
+    run_host *host;  // borrowed: of who runs calls in this interpreter now
+                     // and may be interrupted (types/run.h), or NULL
 
     PyTypeObject *queue_type;  // owned, as all below
     PyTypeObject *future_type;
     PyTypeObject *pool_type;
+    PyTypeObject *interpreter_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;

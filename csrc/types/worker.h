@@ -28,15 +28,6 @@ typedef struct {
 // NULL is allowed.  Any thread.
 void worker_plan_destroy(void *plan);
 
-// What guests of a busy worker work with; owned by its thread, valid until the
-// worker is sealed.
-typedef struct {
-    PyInterpreterState *interpreter;
-    unsigned long ident;    // of the thread, as Python counts them
-    PyObject *interrupted;  // borrowed: the exception type there
-    bool was_interrupted;   // under the interpreter's GIL
-} worker_host;
-
 // The body of cot_pool_config.
 void worker_run(cot_worker *worker);
 

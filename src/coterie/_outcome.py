@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+
     type Account = tuple[BaseException | None, str, str, str, str]
 
 
@@ -32,7 +34,9 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
     except Exception as problem:
         msg = f"<str() failed: {problem!r}>"
     try:
-        display = "".join(traceback.format_exception(exc)).rstrip("\n")
+        begin = _begin_of_user_code(exc)
+        lines = traceback.format_exception(cls, exc, begin)
+        display = "".join(lines).rstrip("\n")
     except Exception as problem:
         display = f"<no traceback: {problem!r}>"
     return (
@@ -44,9 +48,20 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
     )
 
 
+def _begin_of_user_code(exc: BaseException) -> TracebackType | None:
+    """The traceback without the package's own frames at its begin."""
+    begin = exc.__traceback__
+    while (
+        begin is not None
+        and begin.tb_frame.f_globals.get("__name__") == "coterie._inside"
+    ):
+        begin = begin.tb_next
+    return begin
+
+
 def rebuild(account: Account) -> BaseException:
     """Return the exception to raise for *account*; called by who asked."""
-    from coterie.interpreters import ExecutionFailed
+    from coterie._errors import ExecutionFailed
 
     exc, module, qualname, msg, display = account
     formatted = f"{qualname}: {msg}" if msg else qualname
@@ -69,3 +84,14 @@ def rebuild(account: Account) -> BaseException:
         )
     exc.__cause__ = ExecutionFailed(excinfo)
     return exc
+
+
+def execution_failed(account: Account) -> BaseException:
+    """Return the ExecutionFailed for *account*, with its exception as cause."""
+    exc = rebuild(account)
+    failed = exc.__cause__
+    assert failed is not None
+    exc.__cause__ = None
+    exc.__suppress_context__ = False
+    failed.__cause__ = exc
+    return failed

@@ -116,6 +116,24 @@ cot_thread_yield(void)
 }
 
 cot_status
+cot_local_create(cot_local *local, void (*at_end)(void *))
+{
+    return pthread_key_create(local, at_end) == 0 ? COT_OK : COT_NO_MEMORY;
+}
+
+void *
+cot_local_get(const cot_local *local)
+{
+    return pthread_getspecific(*local);
+}
+
+cot_status
+cot_local_set(cot_local *local, void *value)
+{
+    return pthread_setspecific(*local, value) == 0 ? COT_OK : COT_NO_MEMORY;
+}
+
+cot_status
 cot_thread_at_fork(void (*before)(void), void (*in_parent)(void),
                    void (*in_child)(void))
 {

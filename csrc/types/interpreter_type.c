@@ -1,0 +1,828 @@
+#include "types/interpreter_type.h"
+
+#include "core/interpreter.h"
+#include "core/runtime.h"
+#include "core/sigint.h"
+#include "port/memory.h"
+#include "types/blocking.h"
+#include "types/errors.h"
+#include "types/interrupt.h"
+#include "types/opening.h"
+#include "types/run.h"
+
+#include <stddef.h>
+
+// Ends an interpreter that nobody holds: destructors run on it.
+#define STACK_SIZE ((size_t)16 << 20)
+
+typedef struct {
+    PyObject_HEAD
+    module_state *state;           // borrowed: the type keeps the module
+    cot_interpreter *interpreter;  // shared: one reference; NULL: not ours
+    int64_t id;                    // -1 until it is known
+    PyObject *weakrefs;
+} InterpreterObject;
+
+#define InterpreterObject_CAST(op) ((InterpreterObject *)(op))
+
+// What an interpreter has while it is not closed.  Whoever has its claim, and
+// visitors of a run, look at it.
+typedef struct {
+    run_host run;      // first: visitors know no more
+    PyObject *module;  // owned, over there: keeps run.state; NULL until needed
+    bool has_own_gil;
+} interpreter_host;
+
+// ---- entering and leaving ------------------------------------------------
+
+// One thread inside one interpreter.
+typedef struct {
+    cot_interpreter *interpreter;  // borrowed
+    PyThreadState *outer;          // where the thread came from
+    cot_interpreter *before;       // what the first thread was inside
+    bool is_watched;               // the first thread: for Ctrl-C
+} stay;
+
+static int
+raise_named(module_state *state, lazy_name name, const char *format,
+            int64_t id)
+{
+    PyObject *cls = state_import(state, name);
+    if (cls != NULL) {
+        PyErr_Format(cls, format, (long long)id);
+    }
+    return -1;
+}
+
+static int
+raise_closed(module_state *state, int64_t id)
+{
+    return raise_named(state, LAZY_INTERPRETER_NOT_FOUND,
+                       "unrecognized interpreter ID %lld", id);
+}
+
+static bool
+is_current(const InterpreterObject *self)
+{
+    return PyInterpreterState_GetID(PyInterpreterState_Get()) == self->id;
+}
+
+// Attached to the interpreter, with its claim: what threads left behind.
+static void
+clear_seats(cot_interpreter *interpreter, bool any)
+{
+    PyThreadState *left;
+    while ((left = cot_interpreter_take_seat(interpreter, any)) != NULL) {
+        PyThreadState_Clear(left);
+        PyThreadState_Delete(left);
+    }
+}
+
+// With the claim: the calling thread's own thread state there, made if need be;
+// NULL if there is no memory.
+static PyThreadState *
+take_seat(cot_interpreter *interpreter, bool *is_new)
+{
+    PyThreadState *tstate = cot_interpreter_seat(interpreter);
+    *is_new = tstate == NULL;
+    if (tstate == NULL) {
+        const interpreter_host *host = interpreter->host;
+        tstate = PyThreadState_New(host->run.interpreter);
+        if (tstate != NULL
+            && cot_interpreter_sit(interpreter, tstate) != COT_OK) {
+            PyThreadState_Delete(tstate);
+            tstate = NULL;
+        }
+    }
+    return tstate;
+}
+
+static void
+on_sigint(cot_interpreter *inside)
+{
+    // Whoever cannot be interrupted has to be waited for, as ever.
+    cot_status status = interrupt_run(inside, NULL);
+    (void)status;
+}
+
+// With the claim.  -1 with an exception set, still outside.
+static int
+go_in(cot_interpreter *interpreter, stay *own)
+{
+    bool is_new;
+    PyThreadState *tstate = take_seat(interpreter, &is_new);
+    if (tstate == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    own->interpreter = interpreter;
+    own->outer = PyThreadState_Swap(tstate);
+    if (is_new) {
+        clear_seats(interpreter, false);
+    }
+    return 0;
+}
+
+static void
+come_out(stay *own)
+{
+    (void)PyThreadState_Swap(own->outer);
+}
+
+// Inside for the first time: our module there.
+static int
+furnish(interpreter_host *host)
+{
+    if (host->module != NULL) {
+        return 0;
+    }
+    module_state *state = opening_state();
+    PyObject *module = state ? PyImport_ImportModule("coterie._core") : NULL;
+    if (module == NULL) {
+        return -1;
+    }
+    host->module = module;
+    host->run.state = state;
+    return 0;
+}
+
+// The exception now set inside, as an InterpreterError outside.
+static void
+carry_out_failure(stay *own, module_state *state)
+{
+    char reason[512] = "";
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = PyObject_Str(exc);
+    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+    PyOS_snprintf(reason, sizeof(reason), "%s: %s", Py_TYPE(exc)->tp_name,
+                  utf8 ? utf8 : "");
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_DECREF(exc);
+    come_out(own);
+    PyObject *cls = state_import(state, LAZY_INTERPRETER_ERROR);
+    if (cls != NULL) {
+        PyErr_Format(cls, "coterie cannot be imported in the interpreter: %s",
+                     reason);
+    }
+}
+
+// From IDLE to running code inside.  -1 with an exception set.
+static int
+enter(InterpreterObject *self, stay *own)
+{
+    cot_interpreter *interpreter = self->interpreter;
+    cot_status status = cot_interpreter_begin(interpreter);
+    if (status != COT_OK) {
+        return status == COT_AGAIN
+                   ? raise_named(self->state, LAZY_INTERPRETER_ERROR,
+                                 "interpreter already running", self->id)
+                   : raise_closed(self->state, self->id);
+    }
+    own->is_watched = self->state->is_main
+                      && cot_interpreter_on_first_thread();
+    if (own->is_watched) {
+        own->before = cot_sigint_enter(interpreter, on_sigint);
+    }
+    if (go_in(interpreter, own) == 0) {
+        interpreter_host *host = interpreter->host;
+        if (furnish(host) == 0) {
+            host->run.thread = cot_thread_self();
+            host->run.ident = PyThread_get_thread_ident();
+            host->run.parker = &interpreter->parker;
+            host->run.state->host = &host->run;
+            cot_interpreter_open_visits(interpreter);
+            return 0;
+        }
+        carry_out_failure(own, self->state);
+    }
+    if (own->is_watched) {
+        cot_sigint_leave(own->before);
+    }
+    cot_interpreter_end(interpreter);
+    return -1;
+}
+
+// Inside: the call is over, and cannot be interrupted any more.
+static void
+end_run(stay *own)
+{
+    interpreter_host *host = own->interpreter->host;
+    cot_interpreter_end_visits(own->interpreter);
+    run_calm(&host->run);
+}
+
+static void
+leave(stay *own)
+{
+    interpreter_host *host = own->interpreter->host;
+    host->run.state->host = NULL;
+    come_out(own);
+    if (own->is_watched) {
+        cot_sigint_leave(own->before);
+    }
+    cot_interpreter_end(own->interpreter);
+}
+
+// ---- the end of an interpreter -------------------------------------------
+
+// Attached to it by `own`, with its claim; after that to nothing.
+static void
+end_interpreter(cot_interpreter *interpreter, PyThreadState *own)
+{
+    interpreter_host *host = interpreter->host;
+    if (host->run.state != NULL) {
+        host->run.state->host = NULL;
+    }
+    Py_CLEAR(host->module);
+    clear_seats(interpreter, true);
+    cot_interpreter_stand_up(interpreter);
+    Py_EndInterpreter(own);
+    interpreter->host = NULL;
+    cot_free(host);
+    cot_runtime_interpreter_closed();
+    cot_interpreter_closed(interpreter);
+}
+
+// On a thread of its own: the last reference fell where none can be ended.
+static void
+end_orphan(void *arg)
+{
+    cot_interpreter *interpreter = arg;
+    bool is_new;
+    PyThreadState *tstate = take_seat(interpreter, &is_new);
+    if (tstate != NULL) {
+        PyEval_RestoreThread(tstate);
+        end_interpreter(interpreter, tstate);
+        cot_interpreter_unref(interpreter);
+    }
+}
+
+static void
+adopt_orphan(cot_interpreter *interpreter)
+{
+    // Without a thread it stays, until the process ends.
+    cot_status status = cot_thread_start(end_orphan, interpreter, STACK_SIZE,
+                                         "coterie-end");
+    (void)status;
+}
+
+// Waits for the threads that code inside has started (`seconds` < 0: as long as
+// it takes): 1 if they have ended, 0 if not in time, -1 with an exception set.
+static int
+join_threads(double seconds)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *threading = PyDict_GetItemString(modules, "threading");
+    if (threading == NULL) {
+        return 1;
+    }
+    PyObject *inside = PyImport_ImportModule("coterie._inside");
+    PyObject *done = inside ? PyObject_CallMethod(inside, "join_threads", "d",
+                                                  seconds)
+                            : NULL;
+    int answer = done ? PyObject_IsTrue(done) : -1;
+    Py_XDECREF(done);
+    Py_XDECREF(inside);
+    return answer;
+}
+
+// With the claim of closing.  1: closed.  0: threads inside go on, and so does
+// the interpreter.  -1 with an exception set.
+static int
+close_claimed(InterpreterObject *self, double seconds)
+{
+    cot_interpreter *interpreter = self->interpreter;
+    stay own;
+    if (go_in(interpreter, &own) < 0) {
+        cot_interpreter_reopen(interpreter);
+        return -1;
+    }
+    int answer = join_threads(seconds);
+    if (answer < 0) {
+        carry_out_failure(&own, self->state);
+    }
+    if (answer <= 0) {
+        if (answer == 0) {
+            come_out(&own);
+        }
+        cot_interpreter_reopen(interpreter);
+        return answer;
+    }
+    end_interpreter(interpreter, PyThreadState_Get());
+    PyEval_RestoreThread(own.outer);
+    return 1;
+}
+
+// ---- life of a handle ----------------------------------------------------
+
+static PyObject *
+interpreter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
+    if (module == NULL) {
+        return NULL;
+    }
+    InterpreterObject *self = (InterpreterObject *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->state = PyModule_GetState(module);
+        self->id = -1;
+    }
+    return (PyObject *)self;
+}
+
+static int
+interpreter_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+// The last handle, and nobody else can get another: ends the interpreter.
+static void
+close_unheld(InterpreterObject *self)
+{
+    cot_parker parker = {0};
+    PyObject *pending = PyErr_GetRaisedException();
+    if (cot_interpreter_begin_close(self->interpreter, &parker, COT_NOW)
+            == COT_OK
+        && close_claimed(self, -1) < 0) {
+        PyErr_FormatUnraisable("Exception ignored while closing %R", self);
+    }
+    PyErr_SetRaisedException(pending);
+}
+
+static void
+interpreter_dealloc(PyObject *op)
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    if (self->interpreter != NULL
+        && cot_interpreter_is_last(self->interpreter)) {
+        close_unheld(self);
+    }
+    cot_interpreter_unref(self->interpreter);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+cot_object *
+interpreter_unwrap(module_state *state, PyObject *obj)
+{
+    if (!PyObject_TypeCheck(obj, state->interpreter_type)) {
+        return NULL;
+    }
+    cot_interpreter *interpreter = InterpreterObject_CAST(obj)->interpreter;
+    return interpreter ? &interpreter->object : NULL;
+}
+
+PyObject *
+interpreter_wrap(module_state *state, cot_object *object)
+{
+    PyObject *cls = state_import(state, LAZY_INTERPRETER);
+    int64_t id = ((cot_interpreter *)object)->id;
+    return cls ? PyObject_CallFunction(cls, "L", (long long)id) : NULL;
+}
+
+PyObject *
+interpreter_ids(void)
+{
+    size_t len = cot_interpreter_list(NULL, 0);
+    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
+    PyObject *ids = list ? PyList_New(0) : PyErr_NoMemory();
+    size_t count = list ? cot_interpreter_list(list, len) : 0;
+    for (size_t i = 0; i < (count < len ? count : len); i++) {
+        PyObject *id = ids ? PyLong_FromLongLong(list[i]->id) : NULL;
+        if (id != NULL
+            && cot_interpreter_get_state(list[i]) < COT_INTERPRETER_CLOSING
+            && PyList_Append(ids, id) < 0) {
+            Py_CLEAR(id);
+        }
+        if (id == NULL) {
+            Py_CLEAR(ids);
+        }
+        Py_XDECREF(id);
+        cot_interpreter_unref(list[i]);
+    }
+    cot_free(list);
+    return ids;
+}
+
+// ---- making and finding --------------------------------------------------
+
+// Attached to the new interpreter; on failure to what was before.
+static cot_interpreter *
+move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
+        const cot_payload *settings, bool has_own_gil)
+{
+    interpreter_host *host = cot_alloc_zeroed(sizeof(*host));
+    cot_interpreter *interpreter = NULL;
+    if (host != NULL) {
+        host->run.interpreter = PyThreadState_GetInterpreter(tstate);
+        host->has_own_gil = has_own_gil;
+        interpreter = cot_interpreter_create(
+            PyInterpreterState_GetID(host->run.interpreter), host,
+            adopt_orphan);
+    }
+    if (interpreter == NULL
+        || cot_interpreter_sit(interpreter, tstate) != COT_OK) {
+        // Nobody knows of it: as if it had not been.
+        Py_EndInterpreter(tstate);
+        PyEval_RestoreThread(outer);
+        cot_runtime_interpreter_closed();
+        cot_free(host);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    stay own = {.interpreter = interpreter, .outer = outer};
+    if (opening_apply(settings, has_own_gil) < 0) {
+        carry_out_failure(&own, state);
+    }
+    else {
+        come_out(&own);
+    }
+    return interpreter;
+}
+
+PyDoc_STRVAR(create_doc,
+             "_create($self, settings, has_own_gil, checks_imports, /)\n--\n\n"
+             "Make this the handle of a new interpreter.");
+
+static PyObject *
+interpreter_create(PyObject *op, PyObject *args)
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    PyObject *settings;
+    int has_own_gil, checks_imports;
+    if (!PyArg_ParseTuple(args, "Opp:_create", &settings, &has_own_gil,
+                          &checks_imports)) {
+        return NULL;
+    }
+    cot_payload *encoded = cot_encode(&self->state->codec, settings);
+    if (encoded == NULL) {
+        return NULL;
+    }
+    PyInterpreterConfig config = OPENING_OWN_GIL;
+    if (!has_own_gil) {
+        // Extension modules that share the GIL may share the allocator too.
+        config.gil = PyInterpreterConfig_SHARED_GIL;
+        config.use_main_obmalloc = 1;
+        config.check_multi_interp_extensions = checks_imports;
+    }
+    PyThreadState *outer = PyThreadState_Get();
+    PyThreadState *tstate;
+    cot_runtime_interpreter_opens();
+    const char *problem = opening_create(&config, &tstate);
+    if (problem != NULL) {
+        cot_runtime_interpreter_closed();
+        PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
+        if (cls != NULL) {
+            PyErr_SetString(cls, problem);
+        }
+    }
+    else {
+        self->interpreter = move_in(self->state, tstate, outer, encoded,
+                                    has_own_gil);
+        self->id = self->interpreter ? self->interpreter->id : -1;
+    }
+    cot_payload_destroy(encoded);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(find_doc,
+             "_find($self, id, /)\n--\n\n"
+             "Make this the handle of the interpreter with that id: whether\n"
+             "it is one that coterie made and that can be entered.");
+
+static PyObject *
+interpreter_find(PyObject *op, PyObject *id)
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    long long number = PyLong_AsLongLong(id);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    self->id = number;
+    self->interpreter = cot_interpreter_find(number);
+    return PyBool_FromLong(self->interpreter != NULL);
+}
+
+// ---- calls ---------------------------------------------------------------
+
+static int
+check_ours(const InterpreterObject *self, const char *what)
+{
+    if (self->interpreter != NULL) {
+        return 0;
+    }
+    PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
+    if (cls != NULL) {
+        PyErr_Format(cls, "cannot %s unrecognized interpreter %lld", what,
+                     (long long)self->id);
+    }
+    return -1;
+}
+
+// Raises what the account says.
+static PyObject *
+raise_account(module_state *state, const cot_payload *outcome)
+{
+    PyObject *failed = state_import(state, LAZY_EXECUTION_FAILED);
+    PyObject *account = failed ? cot_decode(&state->codec, outcome) : NULL;
+    PyObject *exc = account ? PyObject_CallOneArg(failed, account) : NULL;
+    Py_XDECREF(account);
+    if (exc != NULL) {
+        PyErr_SetRaisedException(exc);
+    }
+    return NULL;
+}
+
+// Adopts the outcome.
+static PyObject *
+tell_outcome(InterpreterObject *self, cot_outcome_kind kind,
+             cot_payload *outcome)
+{
+    module_state *state = self->state;
+    PyObject *result = NULL;
+    switch (kind) {
+        case COT_OUTCOME_NONE:
+            result = Py_NewRef(Py_None);
+            break;
+        case COT_OUTCOME_VALUE:
+            result = cot_decode(&state->codec, outcome);
+            break;
+        case COT_OUTCOME_RAISED:
+            result = raise_account(state, outcome);
+            break;
+        case COT_OUTCOME_STOPPED:
+        case COT_OUTCOME_LOST:
+            raise_named(state, LAZY_INTERPRETER_ERROR,
+                        "interpreter %lld had no memory left to tell what "
+                        "was raised",
+                        self->id);
+            break;
+    }
+    cot_payload_destroy(outcome);
+    return result;
+}
+
+// Borrows all it is given.
+static PyObject *
+run_inside(InterpreterObject *self, cot_function *function,
+           const cot_payload *call)
+{
+    stay own;
+    cot_payload *outcome = NULL;
+    if (enter(self, &own) < 0) {
+        return NULL;
+    }
+    interpreter_host *host = own.interpreter->host;
+    module_state *inner = host->run.state;
+    PyObject *result = run_call(inner, function, call, COT_CALL_ONE);
+    cot_outcome_kind kind = run_outcome(inner, result, &outcome);
+    end_run(&own);
+    Py_XDECREF(result);
+    leave(&own);
+    // Ctrl-C meanwhile: Python's handler runs now, and says what becomes of it.
+    if (own.is_watched && PyErr_CheckSignals() < 0) {
+        cot_payload_destroy(outcome);
+        return NULL;
+    }
+    return tell_outcome(self, kind, outcome);
+}
+
+static PyObject *
+call_it(InterpreterObject *self, PyObject *const *args, Py_ssize_t nargs,
+        PyObject *kwnames)
+{
+    module_state *state = self->state;
+    cot_function *function;
+    bool is_among_args;
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError,
+                        "call() missing 1 required positional argument: "
+                        "'callable'");
+        return NULL;
+    }
+    if (!PyCallable_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError, "expected a callable, got %R", args[0]);
+        return NULL;
+    }
+    if (check_ours(self, "make a call in") < 0
+        || run_get_function(state, args[0], &function, &is_among_args)
+               < 0) {
+        return NULL;
+    }
+    PyObject *const *call_args = is_among_args ? args : args + 1;
+    Py_ssize_t call_nargs = is_among_args ? nargs : nargs - 1;
+    cot_payload *call = NULL;
+    PyObject *result = NULL;
+    if (call_nargs > 0 || kwnames != NULL) {
+        call = cot_encode_call(&state->codec, call_args, call_nargs, kwnames,
+                               NULL);
+    }
+    if (PyErr_Occurred()) {
+        raise_not_shareable(state, "args not shareable");
+    }
+    else {
+        result = run_inside(self, function, call);
+    }
+    cot_payload_destroy(call);
+    cot_object_unref(&function->object);
+    return result;
+}
+
+PyDoc_STRVAR(call_doc,
+             "call($self, callable, /, *args, **kwargs)\n--\n\n"
+             "Call it in the interpreter, on this thread: its result.\n\n"
+             "Any function, arguments and result that can be sent.  What it\n"
+             "raises is raised as ExecutionFailed, with the exception itself\n"
+             "as its __cause__ if that can be sent.");
+
+static PyObject *
+interpreter_call(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    return call_it(InterpreterObject_CAST(op), args, nargs, kwnames);
+}
+
+// ---- interrupt, close ----------------------------------------------------
+
+PyDoc_STRVAR(interrupt_doc,
+             "_interrupt($self, exc, /)\n--\n\n"
+             "Raise the exception type (None: KeyboardInterrupt) in what runs\n"
+             "there now, without waiting: whether something runs.");
+
+static PyObject *
+interpreter_interrupt(PyObject *op, PyObject *exc)
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    cot_payload *type = NULL;
+    if (check_ours(self, "interrupt") < 0) {
+        return NULL;
+    }
+    if (exc != Py_None && exc != PyExc_KeyboardInterrupt) {
+        type = cot_encode(&self->state->codec, exc);
+        if (type == NULL) {
+            return raise_not_shareable(self->state, "exc not shareable");
+        }
+    }
+    cot_status status = interrupt_run(self->interpreter, type);
+    if (status != COT_OK && status != COT_AGAIN) {
+        raise_status(self->state, status);
+        return NULL;
+    }
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static bool
+is_idle(void *arg)
+{
+    return cot_interpreter_get_state(arg) != COT_INTERPRETER_RUNNING;
+}
+
+static cot_status
+attempt_close(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_interpreter_begin_close(arg, parker, deadline_ns);
+}
+
+static const blocking_op close_op = {is_idle, attempt_close};
+
+PyDoc_STRVAR(close_doc,
+             "_close($self, timeout, seconds, /)\n--\n\n"
+             "Wait until nothing runs there, for threads inside *seconds*\n"
+             "(below 0: as long as it takes), and end it: 1.  0: it runs\n"
+             "still.  -1: threads inside run still.");
+
+static PyObject *
+interpreter_close(PyObject *op, PyObject *args)
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    PyObject *timeout;
+    double seconds;
+    int64_t deadline_ns;
+    cot_status status;
+    if (!PyArg_ParseTuple(args, "Od:_close", &timeout, &seconds)
+        || deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || check_ours(self, "destroy") < 0) {
+        return NULL;
+    }
+    if (is_current(self)) {
+        raise_named(self->state, LAZY_INTERPRETER_ERROR,
+                    "cannot destroy the current interpreter", self->id);
+        return NULL;
+    }
+    if (cot_interpreter_get_state(self->interpreter) == COT_INTERPRETER_RUNNING
+        && self->interpreter->runner == cot_thread_self()) {
+        return PyLong_FromLong(0);  // a frame further out runs in it
+    }
+    if (cot_block(self->state, &close_op, self->interpreter, deadline_ns,
+                  &status)
+        < 0) {
+        return NULL;
+    }
+    if (status == COT_SHUT_DOWN) {
+        (void)raise_closed(self->state, self->id);
+        return NULL;
+    }
+    if (status != COT_OK) {
+        return PyLong_FromLong(0);
+    }
+    int answer = close_claimed(self, seconds);
+    return answer < 0 ? NULL : PyLong_FromLong(answer ? 1 : -1);
+}
+
+static PyObject *
+interpreter_is_running(PyObject *op, void *Py_UNUSED(closure))
+{
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    if (self->interpreter == NULL) {
+        Py_RETURN_NONE;
+    }
+    switch (cot_interpreter_get_state(self->interpreter)) {
+        case COT_INTERPRETER_IDLE:
+            Py_RETURN_FALSE;
+        case COT_INTERPRETER_RUNNING:
+            Py_RETURN_TRUE;
+        case COT_INTERPRETER_CLOSING:
+        case COT_INTERPRETER_CLOSED:
+            break;
+    }
+    (void)raise_closed(self->state, self->id);
+    return NULL;
+}
+
+static PyObject *
+interpreter_is_ours(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(InterpreterObject_CAST(op)->interpreter != NULL);
+}
+
+static PyObject *
+interpreter_get_id(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(InterpreterObject_CAST(op)->id);
+}
+
+static Py_hash_t
+interpreter_hash(PyObject *op)
+{
+    return (Py_hash_t)InterpreterObject_CAST(op)->id;
+}
+
+static PyMethodDef interpreter_methods[] = {
+    {"call", (PyCFunction)(void (*)(void))interpreter_call,
+     METH_FASTCALL | METH_KEYWORDS, call_doc},
+    {"_create", interpreter_create, METH_VARARGS, create_doc},
+    {"_find", interpreter_find, METH_O, find_doc},
+    {"_interrupt", interpreter_interrupt, METH_O, interrupt_doc},
+    {"_close", interpreter_close, METH_VARARGS, close_doc},
+    {NULL},
+};
+
+static PyGetSetDef interpreter_getset[] = {
+    {"id", interpreter_get_id, NULL,
+     PyDoc_STR("The number of the interpreter, unique in the process.")},
+    {"_is_ours", interpreter_is_ours, NULL, NULL},
+    {"_is_running", interpreter_is_running, NULL, NULL},
+    {NULL},
+};
+
+static PyMemberDef interpreter_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET,
+     offsetof(InterpreterObject, weakrefs), Py_READONLY},
+    {NULL},
+};
+
+PyDoc_STRVAR(interpreter_doc,
+             "The base of coterie.interpreters.Interpreter: a handle.");
+
+static PyType_Slot interpreter_slots[] = {
+    {Py_tp_doc, (void *)interpreter_doc},
+    {Py_tp_new, interpreter_new},
+    {Py_tp_traverse, interpreter_traverse},
+    {Py_tp_dealloc, interpreter_dealloc},
+    {Py_tp_hash, interpreter_hash},
+    {Py_tp_methods, interpreter_methods},
+    {Py_tp_members, interpreter_members},
+    {Py_tp_getset, interpreter_getset},
+    {0, NULL},
+};
+
+PyType_Spec cot_interpreter_spec = {
+    .name = "coterie._core.Interpreter",
+    .basicsize = sizeof(InterpreterObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = interpreter_slots,
+};

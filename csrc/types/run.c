@@ -1,0 +1,163 @@
+#include "types/run.h"
+
+#include "types/errors.h"
+
+cot_parker *
+run_parker(const module_state *state, cot_parker *local)
+{
+    const run_host *host = state->host;
+    return host && host->thread == cot_thread_self() ? host->parker : local;
+}
+
+// ---- calls ---------------------------------------------------------------
+
+int
+run_get_function(module_state *state, PyObject *callable,
+                 cot_function **function, bool *is_among_args)
+{
+    if (cot_function_get(&state->codec, callable, function) < 0) {
+        raise_not_shareable(state, "function not shareable");
+        return -1;
+    }
+    *is_among_args = *function == NULL;
+    if (!*is_among_args) {
+        return 0;
+    }
+    PyObject *call = state_import(state, LAZY_CALL);
+    return call ? cot_function_get(&state->codec, call, function) : -1;
+}
+
+static PyObject *
+call_one(module_state *state, const cot_payload *call, PyObject *function)
+{
+    int was_called;
+    if (call == NULL) {
+        return PyObject_CallNoArgs(function);
+    }
+    return cot_decode_and_call(&state->codec, call, function, &was_called);
+}
+
+// The payload is one list of argument tuples; the result is one of results.
+static PyObject *
+call_many(module_state *state, const cot_payload *call, PyObject *function)
+{
+    PyObject *calls = cot_decode(&state->codec, call);
+    PyObject *results = calls ? PyList_New(0) : NULL;
+    Py_ssize_t len = results ? PyList_GET_SIZE(calls) : 0;
+    for (Py_ssize_t i = 0; i < len; i++) {
+        PyObject *result = PyObject_CallObject(function,
+                                               PyList_GET_ITEM(calls, i));
+        if (result == NULL || PyList_Append(results, result) < 0) {
+            Py_XDECREF(result);
+            Py_CLEAR(results);
+            break;
+        }
+        Py_DECREF(result);
+    }
+    Py_XDECREF(calls);
+    return results;
+}
+
+PyObject *
+run_call(module_state *state, cot_function *definition,
+         const cot_payload *call, cot_call_kind kind)
+{
+    PyObject *function = cot_function_load(&state->codec, definition);
+    if (function == NULL) {
+        return NULL;
+    }
+    PyObject *result = kind == COT_CALL_MANY
+                           ? call_many(state, call, function)
+                           : call_one(state, call, function);
+    Py_DECREF(function);
+    return result;
+}
+
+// ---- outcomes ------------------------------------------------------------
+
+// Many an exception can be pickled and not be made again.
+static bool
+can_be_decoded(module_state *state, const cot_payload *payload)
+{
+    PyObject *account = cot_decode(&state->codec, payload);
+    Py_XDECREF(account);
+    return account != NULL;
+}
+
+// The payload of the exception now set, for coterie._outcome.rebuild in the
+// asker's interpreter.
+static cot_payload *
+account_for_exception(module_state *state)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *account_for = state_import(state, LAZY_ACCOUNT_FOR);
+    cot_payload *payload = NULL;
+    // First with the exception itself; without, if it cannot be sent.
+    for (int with = 1; with >= 0 && account_for && payload == NULL; with--) {
+        PyErr_Clear();
+        PyObject *account = PyObject_CallFunction(account_for, "Oi", exc,
+                                                  with);
+        if (account != NULL) {
+            payload = cot_encode(&state->codec, account);
+            Py_DECREF(account);
+        }
+        if (with && payload != NULL && !can_be_decoded(state, payload)) {
+            cot_payload_destroy(payload);
+            payload = NULL;
+        }
+    }
+    PyErr_Clear();
+    Py_DECREF(exc);
+    return payload;
+}
+
+// Whether the exception now set is the interrupt that somebody asked for.
+static bool
+is_stopped(const module_state *state)
+{
+    const run_host *host = state->host;
+    return host->cancels && host->raised == state->interrupted
+           && PyErr_ExceptionMatches(state->interrupted);
+}
+
+cot_outcome_kind
+run_outcome(module_state *state, PyObject *result, cot_payload **outcome)
+{
+    if (result == Py_None) {
+        return COT_OUTCOME_NONE;
+    }
+    if (result != NULL) {
+        *outcome = cot_encode(&state->codec, result);
+        if (*outcome != NULL) {
+            return COT_OUTCOME_VALUE;
+        }
+        raise_not_shareable(state, "result not shareable");
+    }
+    if (is_stopped(state)) {
+        // Nobody will read an account: the future is cancelled.
+        PyErr_Clear();
+        return COT_OUTCOME_STOPPED;
+    }
+    *outcome = account_for_exception(state);
+    return *outcome ? COT_OUTCOME_RAISED : COT_OUTCOME_LOST;
+}
+
+// ---- interrupts ----------------------------------------------------------
+
+void
+run_interrupt(run_host *host, PyObject *type)
+{
+    Py_XSETREF(host->raised, type);
+    PyThreadState_SetAsyncExc(host->ident, type);
+    cot_parker_interrupt(host->parker);
+}
+
+void
+run_calm(run_host *host)
+{
+    if (host->raised != NULL) {
+        Py_CLEAR(host->raised);
+        cot_parker_calm(host->parker);
+        PyThreadState_SetAsyncExc(host->ident, NULL);
+    }
+}

@@ -1,0 +1,50 @@
+// A call that came as a payload: running it in the interpreter that it came to,
+// on the thread that is attached, and what others need to interrupt it.
+
+#ifndef COT_TYPES_RUN_H
+#define COT_TYPES_RUN_H
+
+#include "codec/function.h"
+#include "core/park.h"
+#include "core/task.h"
+#include "types/state.h"
+
+// Where visitors find the thread that runs calls.  Owned by the worker or the
+// interpreter; they see to it that it is valid while there are visitors.
+struct run_host {
+    PyInterpreterState *interpreter;
+    module_state *state;  // borrowed: of our module there
+    cot_thread_ident thread;
+    unsigned long ident;  // of the thread, as Python counts them
+    cot_parker *parker;   // borrowed: of this thread's waits
+    PyObject *raised;     // owned, under the interpreter's GIL: the exception
+                          // type that an interrupt has set, or NULL
+    bool cancels;         // a call that ends by Interrupted counts as cancelled
+};
+
+// What the current thread of this interpreter waits with.
+cot_parker *run_parker(const module_state *state, cot_parker *local);
+
+// Before the call, in the asker's interpreter: what to reference (a new
+// reference).  What cannot be referenced by itself goes among the arguments, and
+// the function is then operator.call.  -1 with an exception set.
+int run_get_function(module_state *state, PyObject *callable,
+                     cot_function **function, bool *is_among_args);
+
+// Calls; `call` NULL means without arguments.
+PyObject *run_call(module_state *state, cot_function *function,
+                   const cot_payload *call, cot_call_kind kind);
+
+// What to send of it: of `result` (borrowed), or if that is NULL of the
+// exception now set, which is cleared.
+cot_outcome_kind run_outcome(module_state *state, PyObject *result,
+                             cot_payload **outcome);
+
+// Interrupts the thread, with the interpreter's GIL held; steals `type`.
+void run_interrupt(run_host *host, PyObject *type);
+
+// Takes back an interrupt that came too late.  The caller, who holds the GIL,
+// has seen to it that none comes after.
+void run_calm(run_host *host);
+
+#endif

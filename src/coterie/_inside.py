@@ -1,0 +1,89 @@
+"""What runs inside another interpreter, for `coterie.interpreters`.
+
+Called there by `Interpreter.call`, with plain values.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_KEPT_SOURCES = 256  # of the latest scripts, for tracebacks
+
+
+def execute(code: bytes, filename: str, source: str | None) -> None:
+    """Run a marshalled code object in ``__main__``."""
+    import marshal
+
+    if source is not None:
+        _remember_source(filename, source)
+    namespace = sys.modules["__main__"].__dict__
+    exec(marshal.loads(code), namespace, namespace)
+
+
+_remembered: list[str] = []
+
+
+def _remember_source(filename: str, source: str) -> None:
+    """Let tracebacks show the lines, also those that the script prints itself."""
+    import linecache
+
+    # No time of modification: then linecache does not look for a file.
+    lines = source.splitlines(keepends=True)
+    linecache.cache[filename] = len(source), None, lines, filename
+    _remembered.append(filename)
+    if len(_remembered) > _KEPT_SOURCES:
+        linecache.cache.pop(_remembered.pop(0), None)
+
+
+def bind(values: dict[str, Any]) -> None:
+    """Bind the values to names in ``__main__``."""
+    sys.modules["__main__"].__dict__.update(values)
+
+
+def get(name: str) -> Any:
+    """Return an attribute of ``__main__``."""
+    return getattr(sys.modules["__main__"], name)
+
+
+def join_threads(seconds: float) -> bool:
+    """Wait for the threads that this interpreter has started; below 0: for ever.
+
+    Whether they have ended.
+    """
+    import threading
+    import time
+
+    deadline = time.monotonic() + seconds
+    here = threading.current_thread()
+    for thread in threading.enumerate():
+        if thread is here or thread is threading.main_thread() or thread.daemon:
+            continue
+        if seconds < 0:
+            thread.join()
+        else:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                return False
+    return True
+
+
+def interrupt_threads() -> None:
+    """Raise KeyboardInterrupt in the threads that this interpreter has started."""
+    import threading
+
+    from coterie._core import raise_in_thread
+
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.ident is not None:
+            raise_in_thread(thread.ident, KeyboardInterrupt)
+
+
+def allow_all_imports() -> None:
+    """Import extension modules that do not support several interpreters."""
+    from coterie._compat import import_check_off
+
+    import_check_off()
