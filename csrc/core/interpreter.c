@@ -415,6 +415,34 @@ cot_interpreter_begin_close(cot_interpreter *interpreter, cot_parker *parker,
     return status;
 }
 
+// With the lock held: whoever moves the state on will wake.
+static bool
+announce_wait(cot_interpreter *interpreter)
+{
+    unsigned state = atomic_load(&interpreter->state);
+    while ((state & STATE_BITS) == COT_INTERPRETER_CLOSING) {
+        if (atomic_compare_exchange_weak(&interpreter->state, &state,
+                                         state | AWAITED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+cot_status
+cot_interpreter_wait_closed(cot_interpreter *interpreter, cot_parker *parker,
+                            int64_t deadline_ns)
+{
+    cot_status status = COT_OK;
+    cot_lock_acquire(&interpreter->lock);
+    while (status == COT_OK && announce_wait(interpreter)) {
+        status = cot_wait_locked(&interpreter->waiters, &interpreter->lock,
+                                 parker, deadline_ns);
+    }
+    cot_lock_release(&interpreter->lock);
+    return status;
+}
+
 void
 cot_interpreter_reopen(cot_interpreter *interpreter)
 {

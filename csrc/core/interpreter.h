@@ -110,6 +110,10 @@ void cot_interpreter_end(cot_interpreter *interpreter);
 COT_MUST_CHECK cot_status cot_interpreter_begin_close(
     cot_interpreter *interpreter, cot_parker *parker, int64_t deadline_ns);
 
+// Waits while it is being closed.
+COT_MUST_CHECK cot_status cot_interpreter_wait_closed(
+    cot_interpreter *interpreter, cot_parker *parker, int64_t deadline_ns);
+
 // CLOSING to IDLE: it is not closed after all.
 void cot_interpreter_reopen(cot_interpreter *interpreter);
 

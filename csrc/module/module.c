@@ -254,6 +254,12 @@ core_interpreter_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+core_join_closing(PyObject *module, PyObject *timeout)
+{
+    return interpreter_join_closing(state_of(module), timeout);
+}
+
+static PyObject *
 core_current_id(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLongLong(
@@ -322,6 +328,9 @@ static PyMethodDef core_methods[] = {
     {"interpreter_ids", core_interpreter_ids, METH_NOARGS,
      PyDoc_STR("interpreter_ids($module, /)\n--\n\n"
                "The ids of the interpreters that can be entered.")},
+    {"join_closing", core_join_closing, METH_O,
+     PyDoc_STR("join_closing($module, timeout, /)\n--\n\n"
+               "Wait until no interpreter is being ended: whether so.")},
     {"current_id", core_current_id, METH_NOARGS,
      PyDoc_STR("current_id($module, /)\n--\n\n"
                "The id of this interpreter.")},
@@ -389,6 +398,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
         Py_VISIT(state->lazy[i]);
     }
     Py_VISIT(state->wrapped);
+    Py_VISIT(state->sys_names);
+    Py_VISIT(state->sys_dict);
     return cot_codec_traverse(&state->codec, visit, arg);
 }
 
@@ -406,6 +417,8 @@ core_clear(PyObject *module)
         Py_CLEAR(state->lazy[i]);
     }
     Py_CLEAR(state->wrapped);
+    Py_CLEAR(state->sys_names);
+    Py_CLEAR(state->sys_dict);
     cot_codec_clear(&state->codec);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "types/run.h"
 
 #include <stddef.h>
+#include <string.h>
 
 // Ends an interpreter that nobody holds: destructors run on it.
 #define STACK_SIZE ((size_t)16 << 20)
@@ -179,8 +180,8 @@ enter(InterpreterObject *self, stay *own)
                                  "interpreter already running", self->id)
                    : raise_closed(self->state, self->id);
     }
-    own->is_watched = self->state->is_main
-                      && cot_interpreter_on_first_thread();
+    // Also from inside another one: what is interrupted is the innermost.
+    own->is_watched = cot_interpreter_on_first_thread();
     if (own->is_watched) {
         own->before = cot_sigint_enter(interpreter, on_sigint);
     }
@@ -516,6 +517,66 @@ interpreter_find(PyObject *op, PyObject *id)
     return PyBool_FromLong(self->interpreter != NULL);
 }
 
+// ---- the end of the program ----------------------------------------------
+
+static bool
+is_closed(void *arg)
+{
+    return cot_interpreter_get_state(arg) == COT_INTERPRETER_CLOSED;
+}
+
+static cot_status
+attempt_wait(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_interpreter_wait_closed(arg, parker, deadline_ns);
+}
+
+static const blocking_op wait_op = {is_closed, attempt_wait};
+
+// One that is being ended: a new reference, or NULL.
+static cot_interpreter *
+find_closing(void)
+{
+    cot_interpreter *found = NULL;
+    size_t len = cot_interpreter_list(NULL, 0);
+    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
+    size_t count = list ? cot_interpreter_list(list, len) : 0;
+    for (size_t i = 0; i < (count < len ? count : len); i++) {
+        if (found == NULL
+            && cot_interpreter_get_state(list[i])
+                   == COT_INTERPRETER_CLOSING) {
+            found = list[i];
+        }
+        else {
+            cot_interpreter_unref(list[i]);
+        }
+    }
+    cot_free(list);
+    return found;
+}
+
+PyObject *
+interpreter_join_closing(module_state *state, PyObject *timeout)
+{
+    int64_t deadline_ns;
+    cot_interpreter *one;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0) {
+        return NULL;
+    }
+    while ((one = find_closing()) != NULL) {
+        cot_status status;
+        int failed = cot_block(state, &wait_op, one, deadline_ns, &status);
+        cot_interpreter_unref(one);
+        if (failed < 0) {
+            return NULL;
+        }
+        if (status != COT_OK) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
 // ---- calls ---------------------------------------------------------------
 
 static int
@@ -641,6 +702,63 @@ call_it(InterpreterObject *self, PyObject *const *args, Py_ssize_t nargs,
     return result;
 }
 
+static PyObject *
+get_sys_dict(void)
+{
+    PyObject *sys = PyImport_ImportModule("sys");
+    PyObject *dict = sys ? Py_NewRef(PyModule_GetDict(sys)) : NULL;
+    Py_XDECREF(sys);
+    return dict;
+}
+
+// Whether somebody has put a stream of his own in the place of sys.stdout or
+// sys.stderr: what the call prints is to go there then.
+static int
+streams_are_redirected(module_state *state)
+{
+    static const char *const names[] = {"stdout", "__stdout__", "stderr",
+                                        "__stderr__"};
+    PyObject *found[4];
+    if (state->sys_names == NULL) {
+        state->sys_names = Py_BuildValue("ssss", names[0], names[1], names[2],
+                                         names[3]);
+        state->sys_dict = state->sys_names ? get_sys_dict() : NULL;
+        if (state->sys_dict == NULL) {
+            Py_CLEAR(state->sys_names);
+            return -1;
+        }
+    }
+    for (Py_ssize_t i = 0; i < 4; i++) {
+        PyObject *name = PyTuple_GET_ITEM(state->sys_names, i);
+        found[i] = PyDict_GetItemWithError(state->sys_dict, name);
+        if (found[i] == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return found[0] != found[1] || found[2] != found[3];
+}
+
+// By coterie._output.relayed_call(self, callable, *args, **kwargs).
+static PyObject *
+call_relayed(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
+{
+    PyObject *relay = state_import(InterpreterObject_CAST(op)->state,
+                                   LAZY_RELAYED_CALL);
+    Py_ssize_t count = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject **all = relay ? cot_alloc((size_t)(count + 1) * sizeof(*all))
+                           : NULL;
+    if (all == NULL) {
+        return relay ? PyErr_NoMemory() : NULL;
+    }
+    all[0] = op;
+    memcpy(all + 1, args, (size_t)count * sizeof(*all));
+    PyObject *result = PyObject_Vectorcall(relay, all, (size_t)nargs + 1,
+                                           kwnames);
+    cot_free(all);
+    return result;
+}
+
 PyDoc_STRVAR(call_doc,
              "call($self, callable, /, *args, **kwargs)\n--\n\n"
              "Call it in the interpreter, on this thread: its result.\n\n"
@@ -651,6 +769,25 @@ PyDoc_STRVAR(call_doc,
 static PyObject *
 interpreter_call(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                  PyObject *kwnames)
+{
+    module_state *state = InterpreterObject_CAST(op)->state;
+    int is_redirected = streams_are_redirected(state);
+    if (is_redirected < 0) {
+        return NULL;
+    }
+    if (is_redirected && nargs > 0) {
+        return call_relayed(op, args, nargs, kwnames);
+    }
+    return call_it(InterpreterObject_CAST(op), args, nargs, kwnames);
+}
+
+PyDoc_STRVAR(call_plainly_doc,
+             "_call($self, callable, /, *args, **kwargs)\n--\n\n"
+             "The same; what it prints goes to the process's own streams.");
+
+static PyObject *
+interpreter_call_plainly(PyObject *op, PyObject *const *args,
+                         Py_ssize_t nargs, PyObject *kwnames)
 {
     return call_it(InterpreterObject_CAST(op), args, nargs, kwnames);
 }
@@ -783,6 +920,8 @@ interpreter_hash(PyObject *op)
 static PyMethodDef interpreter_methods[] = {
     {"call", (PyCFunction)(void (*)(void))interpreter_call,
      METH_FASTCALL | METH_KEYWORDS, call_doc},
+    {"_call", (PyCFunction)(void (*)(void))interpreter_call_plainly,
+     METH_FASTCALL | METH_KEYWORDS, call_plainly_doc},
     {"_create", interpreter_create, METH_VARARGS, create_doc},
     {"_find", interpreter_find, METH_O, find_doc},
     {"_interrupt", interpreter_interrupt, METH_O, interrupt_doc},

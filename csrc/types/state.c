@@ -19,6 +19,7 @@ static const struct {
     [LAZY_INTERPRETER_ERROR] = {"coterie._errors", "InterpreterError"},
     [LAZY_INTERPRETER_NOT_FOUND] = {"coterie._errors",
                                     "InterpreterNotFoundError"},
+    [LAZY_RELAYED_CALL] = {"coterie._output", "relayed_call"},
     [LAZY_EXECUTION_FAILED] = {"coterie._outcome", "execution_failed"},
 };
 

@@ -29,6 +29,7 @@ typedef enum {
     LAZY_INTERPRETER_ERROR,
     LAZY_INTERPRETER_NOT_FOUND,
     LAZY_EXECUTION_FAILED,
+    LAZY_RELAYED_CALL,
     LAZY_LEN,
 } lazy_name;
 
@@ -56,6 +57,8 @@ typedef struct {
     PyObject *fork_refused;
     PyObject *interrupted;
     PyObject *wrapped;  // dictionary: shared objects' ids to ours, weakly
+    PyObject *sys_names;  // of the streams in sys_dict, or NULL
+    PyObject *sys_dict;
     PyObject *lazy[LAZY_LEN];
 } module_state;
 

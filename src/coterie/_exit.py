@@ -9,6 +9,7 @@ finalization.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -20,10 +21,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from coterie.interpreters import Interpreter
+
 _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
 
 _installed = False
+_installed_for_interpreters = False
 
 
 def install() -> None:
@@ -37,6 +41,16 @@ def install() -> None:
         os.register_at_fork(
             before=_warn_of_fork, after_in_child=_core.after_fork_in_child
         )
+
+
+def install_for_interpreters() -> None:
+    """Arrange for the end of what coterie.interpreters made."""
+    global _installed_for_interpreters
+    install()
+    if not _installed_for_interpreters and _core.is_main():
+        # After the threads are joined, which may run code in them.
+        atexit.register(_leave_interpreters)
+        _installed_for_interpreters = True
 
 
 def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
@@ -98,7 +112,10 @@ def _end(pools: Sequence[_core.Pool]) -> None:
         pool._cancel_pending()
     if not _stop_all():
         if _core.is_main():
-            _leave_stuck()
+            stuck = _core.pools()
+            _leave_stuck(
+                ", ".join(f"{pool._name} ({pool._worker_count})" for pool in stuck)
+            )
         # Only the process can be left: a worker stays until that happens.
         for pool in _core.pools():
             pool._join(None)
@@ -137,10 +154,47 @@ def _whatever_signals_do(function: Callable[[], None]) -> None:
             continue
 
 
-def _leave_stuck() -> None:
-    """Leave the process although a worker runs: never through finalization."""
-    stuck = _core.pools()
-    names = ", ".join(f"{pool._name} ({pool._worker_count})" for pool in stuck)
+def _leave_interpreters() -> None:
+    """Close the interpreters that are left, as CPython would, but busy ones too."""
+    from coterie.interpreters import list_all
+
+    left = [interpreter for interpreter in list_all() if interpreter._is_ours]
+    if left:
+        import warnings
+
+        warnings.warn(
+            "remaining subinterpreters; close them with Interpreter.close()",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    deadline = time.monotonic() + _STOP_SECONDS
+    stuck: list[str] = []
+    for interpreter in left:
+        _whatever_signals_do(lambda: _end_interpreter(interpreter, deadline, stuck))
+    if stuck or not _core.join_closing(_STOP_SECONDS):
+        _leave_stuck(", ".join(stuck) or "an interpreter that is ending")
+
+
+def _end_interpreter(
+    interpreter: Interpreter, deadline: float, stuck: list[str]
+) -> None:
+    from coterie.interpreters import InterpreterError, InterpreterNotFoundError
+
+    # Threads inside are waited for, as those of the main interpreter are.
+    try:
+        if interpreter.is_running():
+            timeout = max(0.0, deadline - time.monotonic())
+            interpreter.close(interrupt=True, timeout=timeout)
+        else:
+            interpreter.close()
+    except InterpreterNotFoundError:
+        pass
+    except InterpreterError:
+        stuck.append(repr(interpreter))
+
+
+def _leave_stuck(names: str) -> None:
+    """Leave the process although code runs: never through finalization."""
     print(
         "coterie: leaving with workers that could not be stopped, in C code "
         f"or a call that catches Interrupted: {names}",

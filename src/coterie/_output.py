@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Buffer, Callable, Iterable, Iterator
     from typing import Any, Self, TextIO
 
+    from coterie.interpreters import Interpreter
+
     type Chunks = Queue[tuple[int, bytes]]
 
 _NAMES = ("stdout", "stderr")  # in sys; numbered in the queue
@@ -264,11 +266,6 @@ def redirected() -> list[str]:
     ]
 
 
-def wants_relay() -> bool:
-    """Whether what a run in another interpreter writes has to come here."""
-    return bool(redirected())
-
-
 def relayed(call: Callable[..., Any], run: Callable[[], Any]) -> Any:
     """Return run(); what it writes elsewhere comes to this interpreter's streams.
 
@@ -287,6 +284,14 @@ def relayed(call: Callable[..., Any], run: Callable[[], Any]) -> Any:
         finally:
             queue.shutdown()
             _deliver(queue, streams)
+
+
+def relayed_call(
+    interpreter: Interpreter, func: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Interpreter.call, where this interpreter's streams are redirected."""
+    plainly = interpreter._call
+    return relayed(plainly, lambda: plainly(func, *args, **kwargs))
 
 
 def _deliver(queue: Chunks, streams: dict[str, TextIO]) -> None:

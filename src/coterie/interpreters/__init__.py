@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
     from typing import Any, Literal, Self
 
-    from coterie._output import Captured
+    from coterie._output import CapturedOutput
 
 __all__ = [
     "ExecutionFailed",
@@ -159,13 +159,13 @@ class Interpreter(_core.Interpreter):
         from coterie._worker import settings
 
         _compat.import_what_breaks_when_imported_at_once()
-        _exit.install()
+        _exit.install_for_interpreters()
         self = super().__new__(cls)
         self._create(settings(), has_own_gil, bool(import_check))
         with _known_lock:
             self._set_up()
         if has_own_gil and not import_check:
-            self.call(_inside.allow_all_imports)
+            self._call(_inside.allow_all_imports)
         return self
 
     def _set_up(self) -> None:
@@ -194,7 +194,9 @@ class Interpreter(_core.Interpreter):
     def is_running(self) -> bool:
         """Return whether code runs in it, in `exec` or a call."""
         running = self._is_running
-        return _compat.is_running(self.id) if running is None else running
+        if running is None:
+            running = _compat.is_running(self.id)
+        return bool(running)
 
     def exec(self, code: str | CodeType, /) -> None:
         """Run source text or a code object in its ``__main__``.
@@ -238,7 +240,7 @@ class Interpreter(_core.Interpreter):
                 raise TypeError(f"names must be str, not {type(name).__name__}")
         self._check("update __main__ for")
         try:
-            self.call(_inside.bind, values)
+            self._call(_inside.bind, values)
         except NotShareableError as exc:
             raise _culprit(values, exc) from exc.__cause__
 
@@ -248,7 +250,7 @@ class Interpreter(_core.Interpreter):
             raise TypeError(f"name must be str, not {type(name).__name__}")
         self._check("read __main__ of")
         try:
-            return self.call(_inside.get, name)
+            return self._call(_inside.get, name)
         except ExecutionFailed as exc:
             if isinstance(exc.__cause__, (AttributeError, NotShareableError)):
                 raise exc.__cause__ from None
@@ -296,7 +298,7 @@ class Interpreter(_core.Interpreter):
             if answer == 1 or left <= step:
                 return answer
             if answer < 0:
-                self.call(_inside.interrupt_threads)
+                self._call(_inside.interrupt_threads)
 
     def __enter__(self) -> Self:
         return self
@@ -315,7 +317,7 @@ class Interpreter(_core.Interpreter):
 
         A context manager; see `coterie.interpreters` in the reference.
         """
-        from coterie._output import Captured
+        from coterie._output import CapturedOutput
 
         return Captured(self)
 
