@@ -88,10 +88,14 @@ def rebuild(account: Account) -> BaseException:
 
 def execution_failed(account: Account) -> BaseException:
     """Return the ExecutionFailed for *account*, with its exception as cause."""
+    from coterie._core import NotShareableError
+
     exc = rebuild(account)
     failed = exc.__cause__
     assert failed is not None
     exc.__cause__ = None
     exc.__suppress_context__ = False
     failed.__cause__ = exc
+    if isinstance(exc, NotShareableError):
+        return exc  # about the result: the call itself has not failed
     return failed

@@ -198,13 +198,15 @@ class Interpreter(_core.Interpreter):
             running = _compat.is_running(self.id)
         return bool(running)
 
-    def exec(self, code: str | CodeType, /) -> None:
+    def exec(self, code: str | bytes | CodeType, /) -> None:
         """Run source text or a code object in its ``__main__``.
 
         Text may be indented as a whole.  Raises SyntaxError for what is no
         Python, and ExecutionFailed when the code raises.
         """
         filename, source = "<script>", None
+        if isinstance(code, (bytes, bytearray)):
+            code = code.decode()
         if isinstance(code, str):
             import textwrap
 
@@ -312,14 +314,16 @@ class Interpreter(_core.Interpreter):
         if self._exists():
             self.close(interrupt=exc_type is not None)
 
-    def capture_output(self) -> Captured:
+    def capture_output(self) -> CapturedOutput:
         """Capture what code in it writes to sys.stdout and sys.stderr.
 
-        A context manager; see `coterie.interpreters` in the reference.
+        A context manager; its `stdout` and `stderr` are what was written so
+        far, as text, `stdout_bytes` and `stderr_bytes` as bytes.
         """
         from coterie._output import CapturedOutput
 
-        return Captured(self)
+        self._check("capture the output of")
+        return CapturedOutput(self._call)
 
     # ---- like a thread -----------------------------------------------------
 
@@ -422,9 +426,7 @@ class _Thread(threading.Thread):
             exc = self.future.exception()
             if exc is not None:
                 threading.excepthook(
-                    threading.ExceptHookArgs(
-                        (type(exc), exc, exc.__traceback__, self)
-                    )
+                    threading.ExceptHookArgs((type(exc), exc, exc.__traceback__, self))
                 )
 
 
@@ -451,7 +453,9 @@ def _culprit(values: dict[str, Any], whole: NotShareableError) -> NotShareableEr
             _core.dumps(value)
         except NotShareableError as exc:
             if not _core.is_shared(value):
-                return NotShareableError(f"the value of {name!r} is not shareable: {exc}")
+                return NotShareableError(
+                    f"the value of {name!r} is not shareable: {exc}"
+                )
     return whole
 
 
