@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Buffer, Callable, Iterable, Iterator
     from typing import Any, Self, TextIO
 
+    from coterie._core import Interpreter
+
     type Chunks = Queue[tuple[int, bytes]]
 
 _NAMES = ("stdout", "stderr")  # in sys; numbered in the queue
@@ -189,15 +191,14 @@ def _taken(queue: Chunks) -> Iterator[tuple[int, bytes]]:
         yield queue.get_nowait()
 
 
-class CapturedOutput:
+class Captured:
     """What code in an interpreter writes while a block is executed.
 
     All of it can be read during the block, while the code runs, and after it.
     """
 
-    def __init__(self, call: Callable[..., Any]) -> None:
-        """call(function, *args) calls it in the interpreter."""
-        self._call = call
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
         self._queue: Chunks | None = None
         self._lock = allocate_lock()  # of who reads the queue
         self._data = bytearray(), bytearray()
@@ -206,16 +207,16 @@ class CapturedOutput:
         if self._queue is not None:
             raise RuntimeError("a capture of output can be used only once")
         queue: Chunks = Queue()
-        self._call(begin, queue)
+        self._interpreter.call(begin, queue)
         self._queue = queue
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        from coterie.interpreters import ExecutionFailed, InterpreterError
+        from coterie._errors import ExecutionFailed, InterpreterError
 
         assert self._queue is not None
         try:
-            self._call(end, self._queue)
+            self._interpreter.call(end, self._queue)
         except ExecutionFailed:
             raise
         except InterpreterError:
