@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Buffer, Callable, Iterable, Iterator
     from typing import Any, Self, TextIO
 
-    from coterie._core import Interpreter
+    from coterie.interpreters import Interpreter
 
     type Chunks = Queue[tuple[int, bytes]]
 
@@ -156,10 +156,23 @@ def _let_go(stream: _Stream) -> None:
 _relays: dict[str, _Stream] = {}
 
 
-def begin_relay(queue: Chunks, names: Iterable[str]) -> None:
-    """Write what comes into *queue*, until `end_relay`.
+def run_relayed(
+    queue: Chunks,
+    names: Iterable[str],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call it; what it writes meanwhile comes into *queue*."""
+    _begin_relay(queue, names)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _end_relay()
 
-    A stream is left alone if it is not the process's own: it is captured then, or
+
+def _begin_relay(queue: Chunks, names: Iterable[str]) -> None:
+    """A stream is left alone if it is not the process's own: it is captured then, or
     the code in this interpreter has redirected it.
     """
     for name in names:
@@ -174,8 +187,7 @@ def begin_relay(queue: Chunks, names: Iterable[str]) -> None:
         setattr(sys, name, relay)
 
 
-def end_relay() -> None:
-    """Put the streams back, unless the code has put others there."""
+def _end_relay() -> None:
     for name, relay in _relays.items():
         _let_go(relay)
         if getattr(sys, name, None) is relay:
@@ -256,38 +268,33 @@ class Captured:
         return self._bytes(1)
 
 
-def redirected() -> list[str]:
-    """Which streams of this interpreter are not the process's own."""
-    return [
-        name
-        for name in _NAMES
-        if getattr(sys, name, None) is not getattr(sys, f"__{name}__", None)
-    ]
+def relayed_call(
+    interpreter: Interpreter, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Call it in the interpreter; what it writes comes to our own streams.
 
-
-def wants_relay() -> bool:
-    """Whether what a run in another interpreter writes has to come here."""
-    return bool(redirected())
-
-
-def relayed(call: Callable[..., Any], run: Callable[[], Any]) -> Any:
-    """Return run(); what it writes elsewhere comes to this interpreter's streams.
-
-    It comes after the run, in order, also if that raises.  call(function, *args)
-    calls it in the interpreter that runs, on this thread.
+    It comes after the call, in order, also if that raises; to the streams that
+    were there before it.  The caller has seen that one of them is not the
+    process's own.
     """
-    # Those that are there now: others may be when the run ends.
-    streams = {name: getattr(sys, name) for name in redirected()}
+    streams = _redirected()
     queue: Chunks = Queue()
-    call(begin_relay, queue, [name for name in streams if streams[name] is not None])
     try:
-        return run()
+        return interpreter._call(
+            run_relayed, queue, list(streams), function, args, kwargs
+        )
     finally:
-        try:
-            call(end_relay)
-        finally:
-            queue.shutdown()
-            _deliver(queue, streams)
+        queue.shutdown()
+        _deliver(queue, streams)
+
+
+def _redirected() -> dict[str, TextIO]:
+    streams = {}
+    for name in _NAMES:
+        stream = getattr(sys, name, None)
+        if stream is not None and stream is not getattr(sys, f"__{name}__", None):
+            streams[name] = stream
+    return streams
 
 
 def _deliver(queue: Chunks, streams: dict[str, TextIO]) -> None:
