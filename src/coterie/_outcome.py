@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     type Account = tuple[BaseException | None, str, str, str, str]
 
+_OWN = ("coterie._inside", "coterie._output")
+
 
 def account_for(exc: BaseException, with_exception: int) -> Account:
     """Return what is sent of *exc*; called in the worker.
@@ -51,10 +53,7 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
 def _begin_of_user_code(exc: BaseException) -> TracebackType | None:
     """The traceback without the package's own frames at its begin."""
     begin = exc.__traceback__
-    while (
-        begin is not None
-        and begin.tb_frame.f_globals.get("__name__") == "coterie._inside"
-    ):
+    while begin is not None and begin.tb_frame.f_globals.get("__name__") in _OWN:
         begin = begin.tb_next
     return begin
 

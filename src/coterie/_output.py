@@ -156,10 +156,23 @@ def _let_go(stream: _Stream) -> None:
 _relays: dict[str, _Stream] = {}
 
 
-def begin_relay(queue: Chunks, names: Iterable[str]) -> None:
-    """Write what comes into *queue*, until `end_relay`.
+def run_relayed(
+    queue: Chunks,
+    names: Iterable[str],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call it; what it writes meanwhile comes into *queue*."""
+    _begin_relay(queue, names)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _end_relay()
 
-    A stream is left alone if it is not the process's own: it is captured then, or
+
+def _begin_relay(queue: Chunks, names: Iterable[str]) -> None:
+    """A stream is left alone if it is not the process's own: it is captured then, or
     the code in this interpreter has redirected it.
     """
     for name in names:
@@ -174,8 +187,7 @@ def begin_relay(queue: Chunks, names: Iterable[str]) -> None:
         setattr(sys, name, relay)
 
 
-def end_relay() -> None:
-    """Put the streams back, unless the code has put others there."""
+def _end_relay() -> None:
     for name, relay in _relays.items():
         _let_go(relay)
         if getattr(sys, name, None) is relay:
@@ -191,15 +203,14 @@ def _taken(queue: Chunks) -> Iterator[tuple[int, bytes]]:
         yield queue.get_nowait()
 
 
-class CapturedOutput:
+class Captured:
     """What code in an interpreter writes while a block is executed.
 
     All of it can be read during the block, while the code runs, and after it.
     """
 
-    def __init__(self, call: Callable[..., Any]) -> None:
-        """call(function, *args) calls it in the interpreter."""
-        self._call = call
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
         self._queue: Chunks | None = None
         self._lock = allocate_lock()  # of who reads the queue
         self._data = bytearray(), bytearray()
@@ -208,16 +219,16 @@ class CapturedOutput:
         if self._queue is not None:
             raise RuntimeError("a capture of output can be used only once")
         queue: Chunks = Queue()
-        self._call(begin, queue)
+        self._interpreter.call(begin, queue)
         self._queue = queue
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        from coterie.interpreters import ExecutionFailed, InterpreterError
+        from coterie._errors import ExecutionFailed, InterpreterError
 
         assert self._queue is not None
         try:
-            self._call(end, self._queue)
+            self._interpreter.call(end, self._queue)
         except ExecutionFailed:
             raise
         except InterpreterError:
@@ -257,41 +268,33 @@ class CapturedOutput:
         return self._bytes(1)
 
 
-def redirected() -> list[str]:
-    """Which streams of this interpreter are not the process's own."""
-    return [
-        name
-        for name in _NAMES
-        if getattr(sys, name, None) is not getattr(sys, f"__{name}__", None)
-    ]
-
-
-def relayed(call: Callable[..., Any], run: Callable[[], Any]) -> Any:
-    """Return run(); what it writes elsewhere comes to this interpreter's streams.
-
-    It comes after the run, in order, also if that raises.  call(function, *args)
-    calls it in the interpreter that runs, on this thread.
-    """
-    # Those that are there now: others may be when the run ends.
-    streams = {name: getattr(sys, name) for name in redirected()}
-    queue: Chunks = Queue()
-    call(begin_relay, queue, [name for name in streams if streams[name] is not None])
-    try:
-        return run()
-    finally:
-        try:
-            call(end_relay)
-        finally:
-            queue.shutdown()
-            _deliver(queue, streams)
-
-
 def relayed_call(
-    interpreter: Interpreter, func: Callable[..., Any], /, *args: Any, **kwargs: Any
+    interpreter: Interpreter, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> Any:
-    """Interpreter.call, where this interpreter's streams are redirected."""
-    plainly = interpreter._call
-    return relayed(plainly, lambda: plainly(func, *args, **kwargs))
+    """Call it in the interpreter; what it writes comes to our own streams.
+
+    It comes after the call, in order, also if that raises; to the streams that
+    were there before it.  The caller has seen that one of them is not the
+    process's own.
+    """
+    streams = _redirected()
+    queue: Chunks = Queue()
+    try:
+        return interpreter._call(
+            run_relayed, queue, list(streams), function, args, kwargs
+        )
+    finally:
+        queue.shutdown()
+        _deliver(queue, streams)
+
+
+def _redirected() -> dict[str, TextIO]:
+    streams = {}
+    for name in _NAMES:
+        stream = getattr(sys, name, None)
+        if stream is not None and stream is not getattr(sys, f"__{name}__", None):
+            streams[name] = stream
+    return streams
 
 
 def _deliver(queue: Chunks, streams: dict[str, TextIO]) -> None:

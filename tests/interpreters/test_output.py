@@ -1,49 +1,18 @@
-"""What another interpreter prints: captured, and sent to where the caller prints."""
+"""What another interpreter prints, captured."""
 
 import contextlib
 import io
-import textwrap
 
 import pytest
 
 import coterie
-from coterie import _output
-
-
-class Worker:
-    """The only worker of a pool, used like an Interpreter."""
-
-    def __init__(self, pool):
-        self.pool = pool
-
-    def bare_call(self, function, *args):
-        return self.pool.submit(function, *args).result()
-
-    def call(self, function, *args):
-        def run():
-            return self.bare_call(function, *args)
-
-        if _output.wants_relay():
-            return _output.relayed(self.bare_call, run)
-        return run()
-
-    def exec(self, source):
-        self.call(execute, textwrap.dedent(source))
-
-    def capture_output(self):
-        return _output.CapturedOutput(self.call)
-
-
-def execute(source):
-    import __main__
-
-    exec(source, vars(__main__))
+from coterie import interpreters
 
 
 @pytest.fixture
 def interp():
-    with coterie.Executor(1) as pool:
-        yield Worker(pool)
+    with interpreters.create() as interp:
+        yield interp
 
 
 # ---- capture -----------------------------------------------------------------
@@ -114,11 +83,48 @@ def test_it_can_be_read_while_the_code_runs(interp, in_threads):
 
 
 def test_it_stays_after_the_interpreter():
-    with coterie.Executor(1) as pool:
-        interp = Worker(pool)
-        with interp.capture_output() as out:
-            interp.exec("print('last words')")
+    with interpreters.create() as interp, interp.capture_output() as out:
+        interp.exec(
+            """
+            import atexit
+            atexit.register(print, "last words")
+            """
+        )
+        interp.close()
     assert out.stdout == "last words\n"
+
+
+def test_an_interpreter_that_runs_elsewhere_at_the_end(interp):
+    go, printed = coterie.Queue(), coterie.Queue()
+
+    def work():
+        print("captured")
+        printed.put(None)
+        go.get()
+        print("not any more")
+
+    with contextlib.redirect_stdout(io.StringIO()), interp.capture_output() as out:
+        thread = interp.call_in_thread(work)
+        printed.get()
+    go.put(None)
+    thread.result()
+    assert out.stdout == "captured\n"
+
+
+def test_an_interpreter_that_runs_elsewhere_at_the_begin(interp):
+    go, started = coterie.Queue(), coterie.Queue()
+
+    def work():
+        started.put(None)
+        go.get()
+
+    thread = interp.call_in_thread(work)
+    started.get()
+    with pytest.raises(interpreters.InterpreterError, match="already running"):
+        interp.capture_output().__enter__()
+    go.put(None)
+    thread.result()
+    assert interp.call(streams_are_their_own)
 
 
 def test_the_order_of_text_and_bytes(interp):
@@ -168,9 +174,9 @@ def test_any_text_comes_back(interp, text):
 def test_what_is_no_bytes_is_refused(interp, what):
     with interp.capture_output() as out:
         with pytest.raises(TypeError):
-            interp.call(write_bytes, eval(what))
+            interp.run(write_bytes, eval(what))
         with pytest.raises(TypeError):
-            interp.call(write_text, 3)
+            interp.run(write_text, 3)
     assert out.stdout == ""
 
 
@@ -360,27 +366,26 @@ def test_code_that_buffers_its_stream(interp):
 def test_what_is_held_writes_on(run_script):
     ended = run_script(
         """
-        import coterie, sys
-        from coterie import _output
+        from coterie import interpreters
 
-        def hold():
-            sys.held = sys.stderr
-            print("captured", file=sys.held)
-
-        def use():
-            print("not captured", file=sys.held)
-            sys.held.buffer.write("\N{SNOWMAN}".encode()[:1])
-            sys.held.buffer.write("\N{SNOWMAN}".encode()[1:])
-            sys.held.flush()
-
-        with coterie.Executor(1) as pool:
-            def call(*args):
-                return pool.submit(*args).result()
-
-            with _output.CapturedOutput(call) as out:
-                call(hold)
-            call(use)
-            assert out.stderr == "captured\\n", out.stderr
+        with interpreters.create() as interp:
+            with interp.capture_output() as out:
+                interp.exec(
+                    '''
+                    import sys
+                    held = sys.stderr
+                    print("captured", file=held)
+                    '''
+                )
+            interp.exec(
+                '''
+                print("not captured", file=held)
+                held.buffer.write("\N{SNOWMAN}".encode()[:1])
+                held.buffer.write("\N{SNOWMAN}".encode()[1:])
+                held.flush()
+                '''
+            )
+        assert out.stderr == "captured\\n", out.stderr
         """
     )
     assert (ended.rc, ended.stdout) == (0, "")
@@ -390,163 +395,20 @@ def test_what_is_held_writes_on(run_script):
 def test_what_is_captured_does_not_appear(run_script):
     ended = run_script(
         """
-        import coterie, sys
-        from coterie import _output
+        import sys
+        from coterie import interpreters
 
         def say(text):
             print(text)
             print(text, file=sys.stderr)
 
-        with coterie.Executor(1) as pool:
-            def call(*args):
-                return pool.submit(*args).result()
-
-            call(say, "before")
-            with _output.CapturedOutput(call) as out:
-                call(say, "captured")
-            call(say, "after")
-            assert out.stdout == out.stderr == "captured\\n"
+        with interpreters.create() as interp:
+            interp.call(say, "before")
+            with interp.capture_output() as out:
+                interp.call(say, "captured")
+            interp.call(say, "after")
+        assert out.stdout == out.stderr == "captured\\n"
         """
     )
     assert (ended.rc, ended.stdout) == (0, "before\nafter\n")
     assert ended.stderr == "before\nafter\n"
-
-
-# ---- the caller's own redirection --------------------------------------------
-
-
-def test_redirected_stdout(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        interp.exec("print('spam!')")
-    assert stdout.getvalue() == "spam!\n"
-
-
-def test_redirected_stderr(interp):
-    with contextlib.redirect_stderr(io.StringIO()) as stderr:
-        interp.exec("import sys; print('spam!', file=sys.stderr)")
-    assert stderr.getvalue() == "spam!\n"
-
-
-def test_a_call_under_redirection(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        assert interp.call(say_and_return, "spam!", 3) == 3
-        print("own")
-        interp.call(say_and_return, "eggs", None)
-    assert stdout.getvalue() == "spam!\nown\neggs\n"
-
-
-def say_and_return(text, value):
-    print(text)
-    return value
-
-
-def test_both_into_one_in_order(interp):
-    stream = io.StringIO()
-    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-        interp.exec(
-            """
-            import sys
-            for n in range(3):
-                print(n, "out")
-                print(n, "err", file=sys.stderr)
-            """
-        )
-    assert stream.getvalue().splitlines() == [
-        "0 out", "0 err", "1 out", "1 err", "2 out", "2 err",
-    ]  # fmt: skip
-
-
-def test_a_run_that_raises_under_redirection(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        with pytest.raises(Exception, match="division by zero"):
-            interp.exec("print('before'); 1/0")
-    assert stdout.getvalue() == "before\n"
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        interp.exec("print('again')")
-    assert stdout.getvalue() == "again\n"
-
-
-def test_a_capture_comes_first(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        with interp.capture_output() as out:
-            interp.exec("print('captured')")
-        interp.exec("print('not captured')")
-    assert out.stdout == "captured\n"
-    assert stdout.getvalue() == "not captured\n"
-
-
-def test_what_the_code_redirects_stays_there(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        interp.exec("import io, sys; mine = sys.stdout = io.StringIO()")
-        interp.exec("print('mine')")
-        interp.exec("sys.stdout = sys.__stdout__")
-        interp.exec("print('yours')")
-    assert stdout.getvalue() == "yours\n"
-    assert interp.call(eval_in_main, "mine.getvalue()") == "mine\n"
-
-
-def eval_in_main(source):
-    import __main__
-
-    return eval(source, vars(__main__))
-
-
-def test_what_is_held_writes_to_the_caller_of_now(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as first:
-        interp.exec("import sys; held = sys.stdout; print('one', file=held)")
-    with contextlib.redirect_stdout(io.StringIO()) as second:
-        interp.exec("print('two', file=held)")
-    assert (first.getvalue(), second.getvalue()) == ("one\n", "two\n")
-
-
-def test_a_caller_without_streams(interp, monkeypatch):
-    monkeypatch.setattr("sys.stdout", None)
-    assert interp.call(say_and_return, "", 5) == 5
-
-
-def test_bytes_under_redirection(interp):
-    with contextlib.redirect_stdout(io.StringIO()) as stdout:
-        interp.call(write_bytes, "\N{SNOWMAN}".encode())
-        interp.call(write_bytes, b"\xff")
-    assert stdout.getvalue() == "\N{SNOWMAN}\\xff"
-
-
-def test_a_relay_is_wanted_only_by_who_has_redirected(run_script):
-    ended = run_script(
-        """
-        import contextlib, io, sys
-        from coterie import _output
-        assert not _output.wants_relay()
-        with contextlib.redirect_stdout(io.StringIO()):
-            assert _output.wants_relay()
-            assert _output.redirected() == ["stdout"]
-        with contextlib.redirect_stderr(io.StringIO()):
-            assert _output.redirected() == ["stderr"]
-        assert not _output.wants_relay()
-        """
-    )
-    assert (ended.rc, ended.stderr) == (0, "")
-
-
-def test_only_what_is_redirected_is_relayed(run_script):
-    ended = run_script(
-        """
-        import contextlib, coterie, io, sys
-        from coterie import _output
-
-        def say():
-            print("to stdout")
-            print("to stderr", file=sys.stderr)
-
-        with coterie.Executor(1) as pool:
-            def call(*args):
-                return pool.submit(*args).result()
-
-            with contextlib.redirect_stderr(io.StringIO()) as stderr:
-                _output.relayed(call, lambda: call(say))
-            assert stderr.getvalue() == "to stderr\\n", stderr.getvalue()
-            call(say)
-        """
-    )
-    assert (ended.rc, ended.stdout) == (0, "to stdout\nto stdout\n")
-    assert ended.stderr == "to stderr\n"
