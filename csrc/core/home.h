@@ -7,9 +7,8 @@
 #ifndef COT_CORE_HOME_H
 #define COT_CORE_HOME_H
 
+#include "core/object.h"
 #include "core/outbox.h"
-
-typedef struct cot_home cot_home;
 
 // Where a worker stands in the home's list.
 typedef struct cot_worker_link {

@@ -1,6 +1,7 @@
 // coterie._core: the tables of its types and exceptions, and its functions.
 
 #include "core/interpreter.h"
+#include "core/registry.h"
 #include "core/runtime.h"
 #include "types/blocking.h"
 #include "types/dispatcher.h"
@@ -415,8 +416,11 @@ core_free(void *module)
 {
     (void)core_clear(module);
     module_state *state = state_of(module);
-    cot_home_unref(state->home);
-    state->home = NULL;
+    if (state->home != NULL) {
+        cot_registry_interpreter_ended(state->home);
+        cot_home_unref(state->home);
+        state->home = NULL;
+    }
 }
 
 static PyModuleDef_Slot core_slots[] = {
