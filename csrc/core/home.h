@@ -19,6 +19,9 @@ typedef struct cot_worker_link {
 // A home with one reference; NULL if there is no memory.
 cot_home *cot_home_create(void);
 
+// A number that no other home of this process has or had; never 0.
+uint64_t cot_home_id(const cot_home *home);
+
 void cot_home_ref(cot_home *home);
 
 // NULL is allowed.
