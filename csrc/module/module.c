@@ -12,6 +12,7 @@
 #include "types/interrupt.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
+#include "types/shared.h"
 #include "types/state.h"
 
 #include <stddef.h>
@@ -74,6 +75,12 @@ static PyObject **
 slot_at(module_state *state, size_t offset)
 {
     return (PyObject **)((char *)state + offset);
+}
+
+static PyTypeObject *
+type_at(module_state *state, size_t offset)
+{
+    return (PyTypeObject *)*slot_at(state, offset);
 }
 
 static PyObject *
@@ -339,19 +346,41 @@ static PyMethodDef core_methods[] = {
 
 // ---- life ----------------------------------------------------------------
 
+// Shared objects of the core, and the type of Python objects that stand for
+// them (types/shared.h).
+static const struct {
+    const cot_class *cls;
+    size_t offset;  // of the type in module_state
+} shared_rows[] = {
+    {&cot_queue_class, offsetof(module_state, queue_type)},
+};
+
 static cot_object *
 unwrap(void *context, PyObject *obj)
 {
-    cot_object *object = queue_unwrap(context, obj);
-    return object ? object : interpreter_unwrap(context, obj);
+    for (size_t i = 0; i < LEN(shared_rows); i++) {
+        if (Py_TYPE(obj) == type_at(context, shared_rows[i].offset)) {
+            return SharedObject_CAST(obj)->object;
+        }
+    }
+    return interpreter_unwrap(context, obj);
 }
 
 static PyObject *
 wrap(void *context, cot_object *object)
 {
-    return object->cls == &cot_interpreter_class
-               ? interpreter_wrap(context, object)
-               : queue_wrap(context, object);
+    for (size_t i = 0; i < LEN(shared_rows); i++) {
+        if (object->cls == shared_rows[i].cls) {
+            return shared_wrap(
+                context, type_at(context, shared_rows[i].offset), object);
+        }
+    }
+    if (object->cls == &cot_interpreter_class) {
+        return interpreter_wrap(context, object);
+    }
+    PyErr_Format(PyExc_SystemError, "coterie: no type for a %s",
+                 object->cls->name);
+    return NULL;
 }
 
 static int
