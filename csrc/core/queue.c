@@ -16,8 +16,8 @@ struct cot_queue {
     size_t first;        // index of the oldest
     atomic_size_t len;
     atomic_size_t unfinished;
-    size_t capacity;            // 0: without bound; constant
-    cot_unbound_op unbound_op;  // constant
+    size_t capacity;        // 0: without bound; constant
+    cot_queue_rules rules;  // constant
     atomic_bool is_shut_down;
     cot_waitlist getters;
     cot_waitlist putters;
@@ -64,20 +64,20 @@ cot_queue_create(size_t capacity)
 }
 
 cot_queue *
-cot_queue_create_bound(size_t capacity, cot_unbound_op unbound_op)
+cot_queue_create_bound(size_t capacity, cot_queue_rules rules)
 {
     cot_queue *queue = create(&cot_bound_queue_class, capacity);
     if (queue != NULL) {
-        queue->unbound_op = unbound_op;
+        queue->rules = rules;
         cot_registry_add(&queue->object);
     }
     return queue;
 }
 
-cot_unbound_op
-cot_queue_unbound_op(const cot_queue *queue)
+cot_queue_rules
+cot_queue_get_rules(const cot_queue *queue)
 {
-    return queue->unbound_op;
+    return queue->rules;
 }
 
 cot_object *

@@ -24,10 +24,17 @@ extern const cot_class cot_bound_queue_class;
 // NULL if there is no memory.
 cot_queue *cot_queue_create(size_t capacity);
 
-// A registered one.  `unbound_op` is for payloads that say nothing else.
-cot_queue *cot_queue_create_bound(size_t capacity, cot_unbound_op unbound_op);
+// What the putters of a bound queue do if they are told nothing else.  The queue
+// itself takes what it is given.
+typedef struct {
+    cot_unbound_op unbound_op;
+    bool is_native;  // puts COT_NATIVE payloads only
+} cot_queue_rules;
 
-cot_unbound_op cot_queue_unbound_op(const cot_queue *queue);
+// A registered one.
+cot_queue *cot_queue_create_bound(size_t capacity, cot_queue_rules rules);
+
+cot_queue_rules cot_queue_get_rules(const cot_queue *queue);
 
 cot_object *cot_queue_object(cot_queue *queue);
 

@@ -8,6 +8,7 @@
 #include "types/errors.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
+#include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
 #include "types/pool_type.h"
@@ -27,6 +28,8 @@ typedef struct {
 
 static const type_row type_rows[] = {
     {"Queue", &cot_queue_spec, offsetof(module_state, queue_type)},
+    {"InterpreterQueue", &cot_interpreter_queue_spec,
+     offsetof(module_state, interpreter_queue_type)},
     {"Future", &cot_future_spec, offsetof(module_state, future_type)},
     {"Pool", &cot_pool_spec, offsetof(module_state, pool_type)},
     {"Interpreter", &cot_interpreter_spec,
@@ -353,6 +356,7 @@ static const struct {
     size_t offset;  // of the type in module_state
 } shared_rows[] = {
     {&cot_queue_class, offsetof(module_state, queue_type)},
+    {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
 };
 
 static cot_object *

@@ -1,5 +1,7 @@
 #include "types/state.h"
 
+#define QUEUES "coterie.interpreters.queues"
+
 static const struct {
     const char *module;
     const char *name;
@@ -20,6 +22,12 @@ static const struct {
     [LAZY_INTERPRETER_NOT_FOUND] = {"coterie._errors",
                                     "InterpreterNotFoundError"},
     [LAZY_EXECUTION_FAILED] = {"coterie._outcome", "execution_failed"},
+    [LAZY_QUEUE_EMPTY] = {QUEUES, "QueueEmpty"},
+    [LAZY_QUEUE_FULL] = {QUEUES, "QueueFull"},
+    [LAZY_QUEUE_NOT_FOUND] = {QUEUES, "QueueNotFoundError"},
+    [LAZY_QUEUE_ITEM_DESTROYED] = {QUEUES, "ItemInterpreterDestroyed"},
+    [LAZY_QUEUE_FLAG_OF] = {QUEUES, "_flag_of"},
+    [LAZY_QUEUE_CONSTANT_OF] = {QUEUES, "_constant_of"},
 };
 
 PyObject *

@@ -29,6 +29,12 @@ typedef enum {
     LAZY_INTERPRETER_ERROR,
     LAZY_INTERPRETER_NOT_FOUND,
     LAZY_EXECUTION_FAILED,
+    LAZY_QUEUE_EMPTY,
+    LAZY_QUEUE_FULL,
+    LAZY_QUEUE_NOT_FOUND,
+    LAZY_QUEUE_ITEM_DESTROYED,
+    LAZY_QUEUE_FLAG_OF,
+    LAZY_QUEUE_CONSTANT_OF,
     LAZY_LEN,
 } lazy_name;
 
@@ -46,6 +52,7 @@ typedef struct {
                      // and may be interrupted (types/run.h), or NULL
 
     PyTypeObject *queue_type;  // owned, as all below
+    PyTypeObject *interpreter_queue_type;
     PyTypeObject *future_type;
     PyTypeObject *pool_type;
     PyTypeObject *interpreter_type;

@@ -8,7 +8,8 @@
 static cot_queue *
 new_queue(size_t capacity)
 {
-    cot_queue *queue = cot_queue_create_bound(capacity, COT_UNBOUND_REPLACE);
+    cot_queue_rules rules = {COT_UNBOUND_REPLACE, false};
+    cot_queue *queue = cot_queue_create_bound(capacity, rules);
     CHECK(queue != NULL);
     return queue;
 }
@@ -81,12 +82,14 @@ expect_unbound(cot_queue *queue, cot_unbound_op op)
 static void
 a_bound_queue_is_registered(void)
 {
-    cot_queue *queue = cot_queue_create_bound(3, COT_UNBOUND_ERROR);
+    cot_queue_rules rules = {COT_UNBOUND_ERROR, true};
+    cot_queue *queue = cot_queue_create_bound(3, rules);
     cot_object *object = cot_queue_object(queue);
     CHECK(object->cls == &cot_bound_queue_class);
     CHECK_EQ(object->number, 1);
     CHECK_EQ(cot_queue_capacity(queue), 3);
-    CHECK_EQ(cot_queue_unbound_op(queue), COT_UNBOUND_ERROR);
+    CHECK_EQ(cot_queue_get_rules(queue).unbound_op, COT_UNBOUND_ERROR);
+    CHECK(cot_queue_get_rules(queue).is_native);
     CHECK(cot_registry_get(&cot_bound_queue_class, 1) == object);
     drop(queue);
     drop(queue);
@@ -196,7 +199,7 @@ static void
 memory_may_run_out(void)
 {
     cot_memory_fail_at(1);
-    CHECK(cot_queue_create_bound(0, COT_UNBOUND_REMOVE) == NULL);
+    CHECK(cot_queue_create_bound(0, (cot_queue_rules){0}) == NULL);
     // An item that cannot shrink is unbound all the same.
     cot_queue *queue = new_queue(0);
     cot_home *home = new_home();

@@ -32,7 +32,7 @@ class Constant:
         raise TypeError(f"there is one {cls._name}, in {cls.__module__}")
 
     def __repr__(self) -> str:
-        return f"{self.__module__}.{self._name}"
+        return self._name
 
     def __reduce__(self) -> str:
         return self._name
@@ -46,6 +46,9 @@ class UnboundItem(Constant):
 
     __slots__ = ()
     _name = "UNBOUND"
+
+    def __repr__(self) -> str:
+        return f"{self.__module__}.{self._name}"
 
 
 class _UnboundError(Constant):
