@@ -1,5 +1,6 @@
 #include "core/channel.h"
 
+#include "core/home.h"
 #include "core/registry.h"
 #include "core/runtime.h"
 #include "port/memory.h"
@@ -22,7 +23,7 @@ typedef enum {
 typedef struct party {
     struct party *next;
     struct party *prev;
-    cot_channel_item item;
+    cot_payload *payload;  // owned while in line
     cot_waitlist waiter;  // who waits here, one at most
     party_state state;
 } party;
@@ -37,7 +38,7 @@ struct cot_channel {
     cot_object object;
     uint64_t end_keys[2];  // constant, by cot_channel_side
     size_t capacity;       // constant
-    cot_channel_fate fate;
+    cot_unbound_op unbound_op;  // constant
     cot_lock lock;         // guards all below
     party_line items;      // empty if receivers is not
     party_line receivers;  // empty if items is not
@@ -166,7 +167,7 @@ channel_destroy(cot_object *object, cot_object **dead)
     party *one = channel->items.first;
     while (one != NULL) {
         party *next = one->next;
-        cot_payload_dissolve(one->item.payload, dead);
+        cot_payload_dissolve(one->payload, dead);
         cot_free(one);
         one = next;
     }
@@ -182,7 +183,7 @@ const cot_class cot_channel_class = {
 };
 
 cot_channel *
-cot_channel_create(size_t capacity, cot_channel_fate fate)
+cot_channel_create(size_t capacity, cot_unbound_op unbound_op)
 {
     cot_channel *channel = cot_alloc_zeroed(sizeof(*channel));
     if (channel != NULL) {
@@ -190,7 +191,7 @@ cot_channel_create(size_t capacity, cot_channel_fate fate)
         channel->end_keys[COT_RECV_END] = cot_runtime_next_id();
         channel->end_keys[COT_SEND_END] = cot_runtime_next_id();
         channel->capacity = capacity;
-        channel->fate = fate;
+        channel->unbound_op = unbound_op;
         cot_registry_add(&channel->object);
     }
     return channel;
@@ -209,11 +210,11 @@ cot_channel_from_object(cot_object *object)
 }
 
 static party *
-new_buffered(const cot_channel_item *item)
+new_buffered(cot_payload *payload)
 {
     party *one = cot_alloc_zeroed(sizeof(*one));
     if (one != NULL) {
-        one->item = *item;
+        one->payload = payload;
         one->state = PARTY_BUFFERED;
     }
     return one;
@@ -222,9 +223,9 @@ new_buffered(const cot_channel_item *item)
 // ---- send ----------------------------------------------------------------
 
 static cot_status
-buffer_locked(cot_channel *channel, const cot_channel_item *item)
+buffer_locked(cot_channel *channel, cot_payload *payload)
 {
-    party *one = new_buffered(item);
+    party *one = new_buffered(payload);
     if (one == NULL) {
         return COT_NO_MEMORY;
     }
@@ -235,22 +236,22 @@ buffer_locked(cot_channel *channel, const cot_channel_item *item)
 // Hands the item to the first receiver that waits: whom to unpark, or NULL if
 // there is none.
 static cot_parker *
-hand_over_locked(cot_channel *channel, const cot_channel_item *item)
+hand_over_locked(cot_channel *channel, cot_payload *payload)
 {
     party *receiver = channel->receivers.first;
     if (receiver == NULL) {
         return NULL;
     }
     remove_receiver_locked(channel, receiver);
-    receiver->item = *item;
+    receiver->payload = payload;
     return settle(receiver, PARTY_MET);
 }
 
 static cot_status
 wait_with_item_locked(cot_channel *channel, cot_parker *parker,
-                      int64_t deadline_ns, const cot_channel_item *item)
+                      int64_t deadline_ns, cot_payload *payload)
 {
-    party sender = {.item = *item, .state = PARTY_WAITING};
+    party sender = {.payload = payload, .state = PARTY_WAITING};
     append_item_locked(channel, &sender);
     cot_status waited = cot_wait_locked(&sender.waiter, &channel->lock, parker,
                                         deadline_ns);
@@ -263,7 +264,7 @@ wait_with_item_locked(cot_channel *channel, cot_parker *parker,
 
 cot_status
 cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
-                 const cot_channel_item *item)
+                 cot_payload *payload)
 {
     cot_status status = COT_OK;
     cot_parker *receiver = NULL;
@@ -272,16 +273,16 @@ cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
         status = COT_SHUT_DOWN;
     }
     else if (channel->receivers.first != NULL) {
-        receiver = hand_over_locked(channel, item);
+        receiver = hand_over_locked(channel, payload);
     }
     else if (get_hint(&channel->buffered) < channel->capacity) {
-        status = buffer_locked(channel, item);
+        status = buffer_locked(channel, payload);
     }
     else if (deadline_ns == COT_NOW) {
         status = COT_TIMED_OUT;
     }
     else {
-        status = wait_with_item_locked(channel, parker, deadline_ns, item);
+        status = wait_with_item_locked(channel, parker, deadline_ns, payload);
     }
     cot_lock_release(&channel->lock);
     if (receiver != NULL) {
@@ -291,7 +292,7 @@ cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
 }
 
 cot_status
-cot_channel_post(cot_channel *channel, const cot_channel_item *item,
+cot_channel_post(cot_channel *channel, cot_payload *payload,
                  bool *was_awaited)
 {
     cot_status status = COT_OK;
@@ -302,10 +303,10 @@ cot_channel_post(cot_channel *channel, const cot_channel_item *item,
         status = COT_SHUT_DOWN;
     }
     else if (*was_awaited) {
-        receiver = hand_over_locked(channel, item);
+        receiver = hand_over_locked(channel, payload);
     }
     else {
-        status = buffer_locked(channel, item);
+        status = buffer_locked(channel, payload);
     }
     cot_lock_release(&channel->lock);
     if (receiver != NULL) {
@@ -328,7 +329,7 @@ let_in_locked(cot_channel *channel, party **place)
     }
     party *one = *place;
     *place = NULL;
-    one->item = sender->item;
+    one->payload = sender->payload;
     one->state = PARTY_BUFFERED;
     take_place(&channel->items, one, sender);
     add_hint(&channel->buffered, 1);
@@ -338,11 +339,11 @@ let_in_locked(cot_channel *channel, party **place)
 
 // Takes the oldest item: whom to unpark, or NULL.  *place is as above.
 static cot_parker *
-take_first_locked(cot_channel *channel, cot_channel_item *item, party **place)
+take_first_locked(cot_channel *channel, cot_payload **payload, party **place)
 {
     party *first = channel->items.first;
     remove_item_locked(channel, first);
-    *item = first->item;
+    *payload = first->payload;
     if (first->state == PARTY_WAITING) {
         return settle(first, PARTY_MET);
     }
@@ -352,7 +353,7 @@ take_first_locked(cot_channel *channel, cot_channel_item *item, party **place)
 
 static cot_status
 wait_for_item_locked(cot_channel *channel, cot_parker *parker,
-                     int64_t deadline_ns, cot_channel_item *item)
+                     int64_t deadline_ns, cot_payload **payload)
 {
     party receiver = {.state = PARTY_WAITING};
     append_receiver_locked(channel, &receiver);
@@ -365,20 +366,20 @@ wait_for_item_locked(cot_channel *channel, cot_parker *parker,
     if (receiver.state == PARTY_REFUSED) {
         return COT_SHUT_DOWN;
     }
-    *item = receiver.item;
+    *payload = receiver.payload;
     return COT_OK;
 }
 
 cot_status
 cot_channel_recv(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
-                 cot_channel_item *item)
+                 cot_payload **payload)
 {
     cot_status status = COT_OK;
     cot_parker *sender = NULL;
     party *place = NULL;
     cot_lock_acquire(&channel->lock);
     if (channel->items.first != NULL) {
-        sender = take_first_locked(channel, item, &place);
+        sender = take_first_locked(channel, payload, &place);
     }
     else if (channel->is_send_closed) {
         status = COT_SHUT_DOWN;
@@ -387,7 +388,7 @@ cot_channel_recv(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
         status = COT_TIMED_OUT;
     }
     else {
-        status = wait_for_item_locked(channel, parker, deadline_ns, item);
+        status = wait_for_item_locked(channel, parker, deadline_ns, payload);
     }
     cot_lock_release(&channel->lock);
     if (sender != NULL) {
@@ -433,7 +434,7 @@ destroy_dropped(party *one)
 {
     while (one != NULL) {
         party *next = one->next;
-        cot_payload_destroy(one->item.payload);
+        cot_payload_destroy(one->payload);
         cot_free(one);
         one = next;
     }
@@ -486,25 +487,22 @@ refill_locked(cot_channel *channel, party *places)
     return NULL;
 }
 
-// Gives what the interpreter has sent its fate.
 static void
 interpreter_ended(cot_object *object, const cot_home *home)
 {
     cot_channel *channel = cot_channel_from_object(object);
+    uint64_t origin = cot_home_id(home);
     party *places = NULL, *next;
     cot_object *dead = NULL;
     cot_lock_acquire(&channel->lock);
     for (party *one = channel->items.first; one != NULL; one = next) {
         next = one->next;
-        if (one->item.origin != home) {
+        if (one->payload->origin != origin) {
             continue;
         }
-        one->item.origin = NULL;
-        if (one->item.fate != COT_FATE_KEPT) {
-            cot_payload_dissolve(one->item.payload, &dead);
-            one->item.payload = NULL;
-        }
-        if (one->item.fate == COT_FATE_REMOVED) {
+        // It is alone: threads of that interpreter wait nowhere any more.
+        one->payload = cot_payload_unbind(one->payload, &dead);
+        if (one->payload == NULL) {
             remove_item_locked(channel, one);
             one->next = places;
             places = one;
@@ -543,10 +541,10 @@ cot_channel_capacity(const cot_channel *channel)
     return channel->capacity;
 }
 
-cot_channel_fate
-cot_channel_default_fate(const cot_channel *channel)
+cot_unbound_op
+cot_channel_unbound_op(const cot_channel *channel)
 {
-    return channel->fate;
+    return channel->unbound_op;
 }
 
 bool

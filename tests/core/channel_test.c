@@ -1,14 +1,14 @@
 #include "core/channel.h"
 
+#include "core/home.h"
 #include "core/registry.h"
-#include "port/memory.h"
 #include "port/thread.h"
 #include "support/check.h"
 
 static cot_channel *
 new_channel(size_t capacity)
 {
-    cot_channel *channel = cot_channel_create(capacity, COT_FATE_KEPT);
+    cot_channel *channel = cot_channel_create(capacity, COT_UNBOUND_REPLACE);
     CHECK(channel != NULL);
     return channel;
 }
@@ -19,20 +19,14 @@ drop(cot_channel *channel)
     cot_object_unref(cot_channel_object(channel));
 }
 
-static cot_channel_item
-item_of(uint64_t number)
-{
-    return (cot_channel_item){.payload = number_payload(number)};
-}
-
 static cot_status
 send_until(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
            uint64_t number)
 {
-    cot_channel_item item = item_of(number);
-    cot_status status = cot_channel_send(channel, parker, deadline_ns, &item);
+    cot_payload *payload = number_payload(number);
+    cot_status status = cot_channel_send(channel, parker, deadline_ns, payload);
     if (status != COT_OK) {
-        CHECK_EQ(take_number(item.payload), number);  // stayed the caller's
+        CHECK_EQ(take_number(payload), number);  // stayed the caller's
     }
     return status;
 }
@@ -47,20 +41,20 @@ try_send(cot_channel *channel, uint64_t number)
 static bool
 post_number(cot_channel *channel, uint64_t number)
 {
-    cot_channel_item item = item_of(number);
+    cot_payload *payload = number_payload(number);
     bool was_awaited;
-    CHECK_EQ(cot_channel_post(channel, &item, &was_awaited), COT_OK);
+    CHECK_EQ(cot_channel_post(channel, payload, &was_awaited), COT_OK);
     return was_awaited;
 }
 
 static cot_status
 try_post(cot_channel *channel)
 {
-    cot_channel_item item = item_of(0);
+    cot_payload *payload = number_payload(0);
     bool was_awaited;
-    cot_status status = cot_channel_post(channel, &item, &was_awaited);
+    cot_status status = cot_channel_post(channel, payload, &was_awaited);
     if (status != COT_OK) {
-        CHECK_EQ(take_number(item.payload), 0);
+        CHECK_EQ(take_number(payload), 0);
     }
     return status;
 }
@@ -69,19 +63,19 @@ static uint64_t
 recv_number(cot_channel *channel)
 {
     cot_parker parker = {0};
-    cot_channel_item item;
-    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &item), COT_OK);
-    return take_number(item.payload);
+    cot_payload *payload;
+    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &payload), COT_OK);
+    return take_number(payload);
 }
 
 static cot_status
 try_recv(cot_channel *channel)
 {
     cot_parker parker = {0};
-    cot_channel_item item;
-    cot_status status = cot_channel_recv(channel, &parker, COT_NOW, &item);
+    cot_payload *payload;
+    cot_status status = cot_channel_recv(channel, &parker, COT_NOW, &payload);
     if (status == COT_OK) {
-        cot_payload_destroy(item.payload);
+        cot_payload_destroy(payload);
     }
     return status;
 }
@@ -91,13 +85,13 @@ try_recv(cot_channel *channel)
 static void
 a_channel_is_a_registered_object(void)
 {
-    cot_channel *channel = cot_channel_create(3, COT_FATE_ERROR);
+    cot_channel *channel = cot_channel_create(3, COT_UNBOUND_ERROR);
     cot_object *object = cot_channel_object(channel);
     CHECK(object->cls == &cot_channel_class);
     CHECK_EQ(atomic_load(&object->refs), 1);
     CHECK(cot_channel_from_object(object) == channel);
     CHECK_EQ(cot_channel_capacity(channel), 3);
-    CHECK_EQ(cot_channel_default_fate(channel), COT_FATE_ERROR);
+    CHECK_EQ(cot_channel_unbound_op(channel), COT_UNBOUND_ERROR);
     CHECK_EQ(cot_channel_len(channel), 0);
     uint64_t number = object->number;
     CHECK(number != 0);
@@ -195,14 +189,14 @@ a_deadline_and_an_interrupt_leave_nothing(void)
 {
     cot_channel *channel = new_channel(0);
     cot_parker parker = {0};
-    cot_channel_item item;
+    cot_payload *payload;
     int64_t soon_ns = cot_clock_after(COT_MS);
     CHECK_EQ(send_until(channel, &parker, soon_ns, 1), COT_TIMED_OUT);
-    CHECK_EQ(cot_channel_recv(channel, &parker, soon_ns, &item),
+    CHECK_EQ(cot_channel_recv(channel, &parker, soon_ns, &payload),
              COT_TIMED_OUT);
     cot_parker_interrupt(&parker);
     CHECK_EQ(send_until(channel, &parker, COT_NEVER, 1), COT_INTERRUPTED);
-    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NEVER, &item),
+    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NEVER, &payload),
              COT_INTERRUPTED);
     CHECK_EQ(cot_channel_len(channel), 0);
     CHECK(!cot_channel_can_send(channel) && !cot_channel_can_recv(channel));
@@ -253,14 +247,14 @@ a_close_may_drop_items(void)
 {
     for (int side = COT_RECV_END; side <= COT_SEND_END; side++) {
         cot_channel *channel = new_channel(2), *inner = new_channel(2);
-        cot_channel_item item = item_of(1);
+        cot_payload *payload = number_payload(1);
         bool was_awaited;
         // Destroying one item destroys another channel, with its items.
         post_number(inner, 2);
-        CHECK_EQ(cot_payload_attach(item.payload, cot_channel_object(inner)),
+        CHECK_EQ(cot_payload_attach(payload, cot_channel_object(inner)),
                  COT_OK);
         drop(inner);
-        CHECK_EQ(cot_channel_post(channel, &item, &was_awaited), COT_OK);
+        CHECK_EQ(cot_channel_post(channel, payload, &was_awaited), COT_OK);
         post_number(channel, 3);
         CHECK_EQ(cot_channel_close(channel, (cot_channel_side)side, true),
                  COT_OK);
@@ -272,32 +266,40 @@ a_close_may_drop_items(void)
 }
 
 static void
-items_get_their_fate(void)
+post_bound(cot_channel *channel, uint64_t number, const cot_home *home,
+           cot_unbound_op op)
+{
+    cot_payload *payload = number_payload(number);
+    bool was_awaited;
+    cot_payload_bind(payload, cot_home_id(home), op);
+    CHECK_EQ(cot_channel_post(channel, payload, &was_awaited), COT_OK);
+}
+
+static void
+an_ended_interpreter_unbinds_its_items(void)
 {
     cot_channel *channel = new_channel(0);
     cot_home *home = cot_home_create(), *other = cot_home_create();
     cot_parker parker = {0};
-    cot_channel_item item;
-    bool was_awaited;
+    cot_payload *payload;
     for (int round = 0; round < 2; round++) {
-        for (int fate = COT_FATE_KEPT; fate <= COT_FATE_REPLACED; fate++) {
-            item = item_of((uint64_t)fate);
-            item.origin = round ? other : home;
-            item.fate = (cot_channel_fate)fate;
-            CHECK_EQ(cot_channel_post(channel, &item, &was_awaited), COT_OK);
+        for (uint64_t op = 1; op <= 3; op++) {
+            post_bound(channel, op, round ? other : home, (cot_unbound_op)op);
         }
+        CHECK(!post_number(channel, 9));
     }
-    post_number(channel, 9);
     cot_registry_interpreter_ended(home);
-    CHECK_EQ(cot_channel_len(channel), 8);
-    CHECK_EQ(recv_number(channel), COT_FATE_KEPT);
-    for (int fate = COT_FATE_ERROR; fate <= COT_FATE_REPLACED; fate++) {
-        CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &item), COT_OK);
-        CHECK(item.payload == NULL);
-        CHECK_EQ(item.fate, fate);
+    CHECK_EQ(cot_channel_len(channel), 7);
+    for (int op = COT_UNBOUND_ERROR; op <= COT_UNBOUND_REPLACE; op++) {
+        CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &payload),
+                 COT_OK);
+        CHECK_EQ(payload->format, COT_UNBOUND);
+        CHECK_EQ(payload->unbound_op, op);
+        cot_payload_destroy(payload);
     }
-    for (uint64_t fate = COT_FATE_KEPT; fate <= COT_FATE_REPLACED; fate++) {
-        CHECK_EQ(recv_number(channel), fate);
+    CHECK_EQ(recv_number(channel), 9);
+    for (uint64_t op = 1; op <= 3; op++) {
+        CHECK_EQ(recv_number(channel), op);
     }
     CHECK_EQ(recv_number(channel), 9);
     CHECK_EQ(try_recv(channel), COT_TIMED_OUT);
@@ -309,26 +311,27 @@ items_get_their_fate(void)
 static bool
 use_channel(void *arg)
 {
-    cot_payload **payload = arg;
-    cot_channel_item item = {.payload = *payload};
+    cot_payload *payload = arg, *received;
     cot_parker parker = {0};
-    cot_channel *channel = cot_channel_create(1, COT_FATE_KEPT);
+    cot_channel *channel = cot_channel_create(1, COT_UNBOUND_REPLACE);
     if (channel == NULL) {
         return false;
     }
     cot_object *end = cot_channel_end_create(channel, COT_RECV_END);
+    bool has_end = end != NULL;
     cot_object_unref(end);
-    cot_status status = cot_channel_send(channel, &parker, COT_NOW, &item);
+    cot_status status = cot_channel_send(channel, &parker, COT_NOW, payload);
     if (status == COT_OK) {
-        CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &item), COT_OK);
-        CHECK(item.payload == *payload);
+        CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &received),
+                 COT_OK);
+        CHECK(received == payload);
     }
     else {
         CHECK_EQ(status, COT_NO_MEMORY);
     }
     CHECK_EQ(cot_channel_len(channel), 0);
     drop(channel);
-    return end != NULL && status == COT_OK;
+    return has_end && status == COT_OK;
 }
 
 static void
@@ -336,7 +339,7 @@ memory_may_run_out(void)
 {
     cot_payload *payload = number_payload(5);
     // The channel, an end, and an item's place.
-    CHECK_EQ(fail_each_allocation(use_channel, &payload), 3);
+    CHECK_EQ(fail_each_allocation(use_channel, payload), 3);
     CHECK_EQ(take_number(payload), 5);
 }
 
@@ -347,7 +350,7 @@ typedef struct {
     uint64_t number;
     bool is_sender;
     cot_parker parker;
-    cot_channel_item item;  // of a receiver
+    cot_payload *payload;  // of a receiver
     atomic_int answer;
     test_threads thread;
 } waiter;
@@ -362,7 +365,7 @@ wait_in_thread(void *arg, size_t idx)
                      ? send_until(self->channel, &self->parker, COT_NEVER,
                                   self->number)
                      : cot_channel_recv(self->channel, &self->parker,
-                                        COT_NEVER, &self->item);
+                                        COT_NEVER, &self->payload);
     } while (status == COT_SIGNALLED);
     atomic_store(&self->answer, (int)status);
 }
@@ -401,7 +404,7 @@ static uint64_t
 join_receiver(waiter *self)
 {
     CHECK_EQ(join_waiter(self), COT_OK);
-    return take_number(self->item.payload);
+    return take_number(self->payload);
 }
 
 static void
@@ -531,14 +534,12 @@ what_an_ended_interpreter_leaves_makes_room(void)
 {
     cot_channel *channel = new_channel(3);
     cot_home *home = cot_home_create();
+    cot_parker parker = {0};
+    cot_payload *payload;
     waiter senders[3];
-    for (int i = 0; i < 3; i++) {
-        cot_channel_item item = item_of(9);
-        bool was_awaited;
-        item.origin = home;
-        item.fate = i == 1 ? COT_FATE_REPLACED : COT_FATE_REMOVED;
-        CHECK_EQ(cot_channel_post(channel, &item, &was_awaited), COT_OK);
-    }
+    post_bound(channel, 9, home, COT_UNBOUND_REMOVE);
+    post_bound(channel, 9, home, COT_UNBOUND_REPLACE);
+    post_bound(channel, 9, home, COT_UNBOUND_REMOVE);
     for (uint64_t i = 0; i < 3; i++) {
         start_sender(&senders[i], channel, i);
     }
@@ -547,10 +548,9 @@ what_an_ended_interpreter_leaves_makes_room(void)
     CHECK_EQ(join_waiter(&senders[1]), COT_OK);
     CHECK_EQ(atomic_load(&senders[2].answer), -1);
     CHECK_EQ(cot_channel_len(channel), 4);
-    cot_parker parker = {0};
-    cot_channel_item item;
-    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &item), COT_OK);
-    CHECK(item.payload == NULL);
+    CHECK_EQ(cot_channel_recv(channel, &parker, COT_NOW, &payload), COT_OK);
+    CHECK_EQ(payload->format, COT_UNBOUND);
+    cot_payload_destroy(payload);
     CHECK_EQ(join_waiter(&senders[2]), COT_OK);
     for (uint64_t i = 0; i < 3; i++) {
         CHECK_EQ(recv_number(channel), i);
@@ -566,12 +566,12 @@ channels_in_channels_are_freed_without_recursion(void)
     for (int depth = 0; depth < 300000; depth++) {
         cot_channel *outer = new_channel(0);
         cot_object *end = cot_channel_end_create(inner, COT_RECV_END);
-        cot_channel_item item = {.payload = cot_payload_create(0, COT_NATIVE)};
+        cot_payload *payload = cot_payload_create(0, COT_NATIVE);
         bool was_awaited;
-        CHECK_EQ(cot_payload_attach(item.payload, end), COT_OK);
+        CHECK_EQ(cot_payload_attach(payload, end), COT_OK);
         cot_object_unref(end);
         drop(inner);
-        CHECK_EQ(cot_channel_post(outer, &item, &was_awaited), COT_OK);
+        CHECK_EQ(cot_channel_post(outer, payload, &was_awaited), COT_OK);
         inner = outer;
     }
     drop(inner);
@@ -591,7 +591,7 @@ main(int argc, char **argv)
         TEST(closing_the_sending_end_lets_items_out),
         TEST(closing_the_receiving_end_closes_both),
         TEST(a_close_may_drop_items),
-        TEST(items_get_their_fate),
+        TEST(an_ended_interpreter_unbinds_its_items),
         TEST(memory_may_run_out),
         TEST(a_send_waits_for_the_receiver),
         TEST(receivers_are_served_in_order),

@@ -48,15 +48,15 @@ check_passing(cot_status status, cot_parker *parker)
 static cot_status
 send_at_market(market *all, size_t idx, uint64_t number, uint64_t *random)
 {
-    cot_channel_item item = {.payload = number_payload(number)};
+    cot_payload *payload = number_payload(number);
     cot_status status = COT_TIMED_OUT;
     for (int i = 0; i < 3 && status != COT_OK && status != COT_SHUT_DOWN;
          i++) {
         bool was_awaited;
         status = random_below(random, 50) == 0
-                     ? cot_channel_post(all->channel, &item, &was_awaited)
+                     ? cot_channel_post(all->channel, payload, &was_awaited)
                      : cot_channel_send(all->channel, &all->parkers[idx],
-                                        random_deadline(random), &item);
+                                        random_deadline(random), payload);
         if (status != COT_OK && status != COT_SHUT_DOWN) {
             check_passing(status, &all->parkers[idx]);
         }
@@ -65,7 +65,7 @@ send_at_market(market *all, size_t idx, uint64_t number, uint64_t *random)
         atomic_fetch_add(&all->fates[number], 1);
     }
     else {
-        CHECK_EQ(take_number(item.payload), number);
+        CHECK_EQ(take_number(payload), number);
     }
     return status;
 }
@@ -75,14 +75,14 @@ receive_at_market(market *all, size_t idx)
 {
     uint64_t random = all->seed + idx;
     for (;;) {
-        cot_channel_item item;
+        cot_payload *payload;
         cot_status status = cot_channel_recv(
-            all->channel, &all->parkers[idx], random_deadline(&random), &item);
+            all->channel, &all->parkers[idx], random_deadline(&random), &payload);
         if (status == COT_SHUT_DOWN) {
             return;
         }
         if (status == COT_OK) {
-            atomic_fetch_add(&all->fates[take_number(item.payload)], 2);
+            atomic_fetch_add(&all->fates[take_number(payload)], 2);
             atomic_fetch_add(&all->received, 1);
         }
         else {
@@ -158,7 +158,7 @@ hold_market(size_t capacity, cot_channel_side side, bool drops_items,
     static market all;
     test_threads threads, disturber;
     all = (market){.seed = test_seed(),
-                   .channel = cot_channel_create(capacity, COT_FATE_KEPT),
+                   .channel = cot_channel_create(capacity, COT_UNBOUND_REPLACE),
                    .drops_items = drops_items,
                    .senders_left = SIDE,
                    .threads = &threads};
