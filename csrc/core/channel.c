@@ -2,7 +2,6 @@
 
 #include "core/home.h"
 #include "core/registry.h"
-#include "core/runtime.h"
 #include "port/memory.h"
 
 #include <stddef.h>
@@ -33,16 +32,21 @@ typedef struct {
     party *last;
 } party_line;
 
+typedef struct {
+    cot_object object;
+    cot_channel *channel;  // shared: one reference
+} channel_end;
+
 // The numbers are written under the lock and read anywhere as hints.
 struct cot_channel {
     cot_object object;
-    uint64_t end_keys[2];  // constant, by cot_channel_side
-    size_t capacity;       // constant
+    size_t capacity;            // constant
     cot_unbound_op unbound_op;  // constant
     cot_lock lock;         // guards all below
     party_line items;      // empty if receivers is not
     party_line receivers;  // empty if items is not
     party *first_sender;   // borrowed: the first in items that waits, or NULL
+    channel_end *ends[2];  // borrowed, by cot_channel_side; or NULL
     atomic_size_t len;     // of items
     atomic_size_t receivers_len;
     atomic_size_t buffered;  // of items that are alone
@@ -188,8 +192,6 @@ cot_channel_create(size_t capacity, cot_unbound_op unbound_op)
     cot_channel *channel = cot_alloc_zeroed(sizeof(*channel));
     if (channel != NULL) {
         cot_object_init(&channel->object, &cot_channel_class);
-        channel->end_keys[COT_RECV_END] = cot_runtime_next_id();
-        channel->end_keys[COT_SEND_END] = cot_runtime_next_id();
         channel->capacity = capacity;
         channel->unbound_op = unbound_op;
         cot_registry_add(&channel->object);
@@ -563,22 +565,25 @@ cot_channel_can_recv(const cot_channel *channel)
 
 // ---- ends ----------------------------------------------------------------
 
-typedef struct {
-    cot_object object;
-    cot_channel *channel;  // shared: one reference
-} channel_end;
-
 static channel_end *
-end_from_object(cot_object *object)
+end_from_object(const cot_object *object)
 {
-    return (channel_end *)((char *)object - offsetof(channel_end, object));
+    return (channel_end *)((char *)(uintptr_t)object
+                           - offsetof(channel_end, object));
 }
 
 static void
 end_destroy(cot_object *object, cot_object **dead)
 {
     channel_end *end = end_from_object(object);
-    cot_object_release(&end->channel->object, dead);
+    cot_channel *channel = end->channel;
+    channel_end **current = &channel->ends[cot_channel_side_of_end(object)];
+    cot_lock_acquire(&channel->lock);
+    if (*current == end) {  // else another has taken its place already
+        *current = NULL;
+    }
+    cot_lock_release(&channel->lock);
+    cot_object_release(&channel->object, dead);
     cot_free(end);
 }
 
@@ -592,28 +597,41 @@ const cot_class cot_send_end_class = {
     .destroy = end_destroy,
 };
 
-cot_object *
-cot_channel_end_create(cot_channel *channel, cot_channel_side side)
+static channel_end *
+new_end(cot_channel *channel, cot_channel_side side)
 {
     channel_end *end = cot_alloc_zeroed(sizeof(*end));
-    if (end == NULL) {
-        return NULL;
+    if (end != NULL) {
+        cot_object_init(&end->object, side == COT_SEND_END
+                                          ? &cot_send_end_class
+                                          : &cot_recv_end_class);
+        end->channel = channel;
+        cot_object_ref(&channel->object);
     }
-    cot_object_init(&end->object, side == COT_SEND_END ? &cot_send_end_class
-                                                       : &cot_recv_end_class);
-    cot_object_ref(&channel->object);
-    end->channel = channel;
-    return &end->object;
+    return end;
+}
+
+cot_object *
+cot_channel_end(cot_channel *channel, cot_channel_side side)
+{
+    cot_lock_acquire(&channel->lock);
+    channel_end *end = channel->ends[side];
+    if (end == NULL || !cot_object_try_ref(&end->object)) {
+        end = new_end(channel, side);
+        channel->ends[side] = end;
+    }
+    cot_lock_release(&channel->lock);
+    return end ? &end->object : NULL;
 }
 
 cot_channel *
-cot_channel_of_end(cot_object *end)
+cot_channel_of_end(const cot_object *end)
 {
     return end_from_object(end)->channel;
 }
 
-uint64_t
-cot_channel_end_key(cot_object *end)
+cot_channel_side
+cot_channel_side_of_end(const cot_object *end)
 {
-    return cot_channel_of_end(end)->end_keys[end->cls == &cot_send_end_class];
+    return end->cls == &cot_send_end_class ? COT_SEND_END : COT_RECV_END;
 }

@@ -87,19 +87,12 @@ bool cot_channel_can_recv(const cot_channel *channel);
 
 // ---- ends ----------------------------------------------------------------
 
-// What travels: an object that stands for one end and holds the channel.  There
-// may be many for one end; cot_channel_end_key tells which end it is.
+// The object that stands for one end of the channel and holds it; there is one
+// at a time for each end.  A new reference, or NULL if there is no memory.
+cot_object *cot_channel_end(cot_channel *channel, cot_channel_side side);
 
-// An end with one reference, the caller's; takes one to the channel.  NULL if
-// there is no memory.
-cot_object *cot_channel_end_create(cot_channel *channel,
-                                   cot_channel_side side);
-
-// The channel, lent.
-cot_channel *cot_channel_of_end(cot_object *end);
-
-// The same number for all ends of one side of one channel, and for no other
-// object.
-uint64_t cot_channel_end_key(cot_object *end);
+// The channel, lent, and the side that an object of these classes is.
+cot_channel *cot_channel_of_end(const cot_object *end);
+cot_channel_side cot_channel_side_of_end(const cot_object *end);
 
 #endif

@@ -102,27 +102,41 @@ a_channel_is_a_registered_object(void)
 }
 
 static void
-ends_hold_their_channel(void)
+there_is_one_object_for_an_end(void)
 {
     cot_channel *channel = new_channel(0), *other = new_channel(0);
-    cot_object *recv = cot_channel_end_create(channel, COT_RECV_END);
-    cot_object *again = cot_channel_end_create(channel, COT_RECV_END);
-    cot_object *send = cot_channel_end_create(channel, COT_SEND_END);
-    cot_object *others = cot_channel_end_create(other, COT_SEND_END);
+    cot_object *recv = cot_channel_end(channel, COT_RECV_END);
+    cot_object *again = cot_channel_end(channel, COT_RECV_END);
+    cot_object *send = cot_channel_end(channel, COT_SEND_END);
+    cot_object *others = cot_channel_end(other, COT_SEND_END);
     CHECK(recv->cls == &cot_recv_end_class);
     CHECK(send->cls == &cot_send_end_class);
     CHECK(cot_channel_of_end(recv) == channel);
-    CHECK_EQ(cot_channel_end_key(recv), cot_channel_end_key(again));
-    CHECK(cot_channel_end_key(recv) != cot_channel_end_key(send));
-    CHECK(cot_channel_end_key(others) != cot_channel_end_key(send));
-    uint64_t number = cot_channel_object(channel)->number;
-    drop(channel);
-    drop(other);
+    CHECK(cot_channel_of_end(send) == channel);
+    CHECK_EQ(cot_channel_side_of_end(recv), COT_RECV_END);
+    CHECK_EQ(cot_channel_side_of_end(send), COT_SEND_END);
+    CHECK(again == recv);
+    CHECK(others != send);
     cot_object_unref(recv);
     cot_object_unref(again);
-    post_number(cot_channel_of_end(send), 1);
-    cot_object_unref(send);
     cot_object_unref(others);
+    // One that is gone can be had again.
+    recv = cot_channel_end(channel, COT_RECV_END);
+    CHECK(cot_channel_of_end(recv) == channel);
+    cot_object_unref(recv);
+    drop(channel);
+    drop(other);
+}
+
+static void
+ends_hold_their_channel(void)
+{
+    cot_channel *channel = new_channel(0);
+    uint64_t number = cot_channel_object(channel)->number;
+    cot_object *send = cot_channel_end(channel, COT_SEND_END);
+    drop(channel);
+    CHECK(!post_number(cot_channel_of_end(send), 1));
+    cot_object_unref(send);
     CHECK(cot_registry_get(&cot_channel_class, number) == NULL);
 }
 
@@ -317,7 +331,7 @@ use_channel(void *arg)
     if (channel == NULL) {
         return false;
     }
-    cot_object *end = cot_channel_end_create(channel, COT_RECV_END);
+    cot_object *end = cot_channel_end(channel, COT_RECV_END);
     bool has_end = end != NULL;
     cot_object_unref(end);
     cot_status status = cot_channel_send(channel, &parker, COT_NOW, payload);
@@ -560,12 +574,36 @@ what_an_ended_interpreter_leaves_makes_room(void)
 }
 
 static void
+come_and_go(void *arg, size_t idx)
+{
+    cot_channel *channel = arg;
+    for (int i = 0; i < 20000; i++) {
+        cot_object *first = cot_channel_end(channel, COT_RECV_END);
+        cot_object *second = cot_channel_end(channel, COT_RECV_END);
+        CHECK(first == second);
+        cot_object_unref(first);
+        cot_object_unref(second);
+    }
+}
+
+static void
+ends_come_and_go_in_many_threads(void)
+{
+    cot_channel *channel = new_channel(0);
+    test_threads threads;
+    start_threads(&threads, 4, come_and_go, channel);
+    join_threads(&threads);
+    CHECK_EQ(atomic_load(&cot_channel_object(channel)->refs), 1);
+    drop(channel);
+}
+
+static void
 channels_in_channels_are_freed_without_recursion(void)
 {
     cot_channel *inner = new_channel(0);
     for (int depth = 0; depth < 300000; depth++) {
         cot_channel *outer = new_channel(0);
-        cot_object *end = cot_channel_end_create(inner, COT_RECV_END);
+        cot_object *end = cot_channel_end(inner, COT_RECV_END);
         cot_payload *payload = cot_payload_create(0, COT_NATIVE);
         bool was_awaited;
         CHECK_EQ(cot_payload_attach(payload, end), COT_OK);
@@ -582,6 +620,7 @@ main(int argc, char **argv)
 {
     static const test_case tests[] = {
         TEST(a_channel_is_a_registered_object),
+        TEST(there_is_one_object_for_an_end),
         TEST(ends_hold_their_channel),
         TEST(without_capacity_nothing_is_taken_unawaited),
         TEST(a_capacity_is_kept),
@@ -600,6 +639,7 @@ main(int argc, char **argv)
         TEST(a_close_wakes_receivers),
         TEST(senders_in_line_outlast_the_close_of_their_end),
         TEST(what_an_ended_interpreter_leaves_makes_room),
+        TEST(ends_come_and_go_in_many_threads),
         TEST(channels_in_channels_are_freed_without_recursion),
         {0},
     };
