@@ -1,6 +1,7 @@
 #include "types/state.h"
 
 #define QUEUES "coterie.interpreters.queues"
+#define CHANNELS "coterie.interpreters.channels"
 
 static const struct {
     const char *module;
@@ -28,6 +29,14 @@ static const struct {
     [LAZY_QUEUE_ITEM_DESTROYED] = {QUEUES, "ItemInterpreterDestroyed"},
     [LAZY_QUEUE_FLAG_OF] = {QUEUES, "_flag_of"},
     [LAZY_QUEUE_CONSTANT_OF] = {QUEUES, "_constant_of"},
+    [LAZY_CHANNEL_NOT_FOUND] = {CHANNELS, "ChannelNotFoundError"},
+    [LAZY_CHANNEL_CLOSED] = {CHANNELS, "ChannelClosedError"},
+    [LAZY_CHANNEL_EMPTY] = {CHANNELS, "ChannelEmptyError"},
+    [LAZY_CHANNEL_NOT_EMPTY] = {CHANNELS, "ChannelNotEmptyError"},
+    [LAZY_CHANNEL_INFO] = {CHANNELS, "ChannelInfo"},
+    [LAZY_CHANNEL_FLAG_OF] = {CHANNELS, "_flag_of"},
+    [LAZY_CHANNEL_CONSTANT_OF] = {CHANNELS, "_constant_of"},
+    [LAZY_CHANNEL_TAKE_UNBOUND] = {CHANNELS, "_take_unbound"},
 };
 
 PyObject *

@@ -35,14 +35,24 @@ typedef enum {
     LAZY_QUEUE_ITEM_DESTROYED,
     LAZY_QUEUE_FLAG_OF,
     LAZY_QUEUE_CONSTANT_OF,
+    LAZY_CHANNEL_NOT_FOUND,
+    LAZY_CHANNEL_CLOSED,
+    LAZY_CHANNEL_EMPTY,
+    LAZY_CHANNEL_NOT_EMPTY,
+    LAZY_CHANNEL_INFO,
+    LAZY_CHANNEL_FLAG_OF,
+    LAZY_CHANNEL_CONSTANT_OF,
+    LAZY_CHANNEL_TAKE_UNBOUND,
     LAZY_LEN,
 } lazy_name;
 
 typedef struct run_host run_host;
+typedef struct buffer_owner buffer_owner;
 
 typedef struct {
     cot_codec codec;
     cot_home *home;        // shared: one reference
+    buffer_owner *buffers;  // shared: one reference
     bool is_main;          // of the main interpreter
     bool is_leaving;       // the interpreter is about to end
     bool was_interrupted;  // KeyboardInterrupt has left a wait of ours
@@ -56,6 +66,9 @@ typedef struct {
     PyTypeObject *future_type;
     PyTypeObject *pool_type;
     PyTypeObject *interpreter_type;
+    PyTypeObject *recv_channel_type;
+    PyTypeObject *send_channel_type;
+    PyTypeObject *shared_buffer_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;
