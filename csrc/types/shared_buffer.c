@@ -20,15 +20,15 @@ struct buffer_owner {
     PyInterpreterState *interpreter;  // borrowed; valid until has_ended
     bool is_main;                     // constant
     cot_lock lock;                    // guards what follows
-    shared_buffer *returned;
+    _Atomic(shared_buffer *) returned;
     bool has_ended;
     bool is_called;  // a pending call is under way
 };
 
 typedef struct {
     PyObject_HEAD
-    module_state *state;  // borrowed: the type keeps the module
     cot_object *object;   // shared: one reference
+    buffer_owner *owner;  // shared: one reference, of its interpreter's
 } SharedBufferObject;
 
 #define SharedBufferObject_CAST(op) ((SharedBufferObject *)(op))
@@ -73,8 +73,8 @@ static shared_buffer *
 take_returned(buffer_owner *owner, bool ends)
 {
     cot_lock_acquire(&owner->lock);
-    shared_buffer *returned = owner->returned;
-    owner->returned = NULL;
+    shared_buffer *returned = atomic_load(&owner->returned);
+    atomic_store(&owner->returned, NULL);
     owner->has_ended |= ends;
     cot_lock_release(&owner->lock);
     return returned;
@@ -100,7 +100,10 @@ release_all(buffer_owner *owner, shared_buffer *buffer)
 void
 buffer_owner_reclaim(buffer_owner *owner)
 {
-    release_all(owner, take_returned(owner, false));
+    // Without the lock: what comes back just now can wait.
+    if (atomic_load_explicit(&owner->returned, memory_order_relaxed) != NULL) {
+        release_all(owner, take_returned(owner, false));
+    }
 }
 
 void
@@ -137,8 +140,8 @@ hand_back(shared_buffer *buffer)
     bool has_ended = owner->has_ended;
     bool needs_call = owner->is_main && !owner->is_called && !has_ended;
     if (!has_ended) {
-        buffer->next = owner->returned;
-        owner->returned = buffer;
+        buffer->next = atomic_load(&owner->returned);
+        atomic_store(&owner->returned, buffer);
         owner->is_called |= needs_call;
     }
     if (needs_call) {
@@ -269,9 +272,10 @@ shared_buffer_view(module_state *state, cot_object *object)
     if (self == NULL) {
         return NULL;
     }
-    self->state = state;
     self->object = object;
     cot_object_ref(object);
+    self->owner = state->buffers;
+    owner_ref(self->owner);
     PyObject *view = PyMemoryView_FromObject((PyObject *)self);
     Py_DECREF(self);
     return view;
@@ -304,11 +308,11 @@ shared_buffer_dealloc(PyObject *op)
 {
     SharedBufferObject *self = SharedBufferObject_CAST(op);
     PyTypeObject *type = Py_TYPE(op);
-    buffer_owner *owner = self->state->buffers;
     PyObject_GC_UnTrack(op);
     cot_object_unref(self->object);
     // It may have been the last, of memory of this interpreter.
-    buffer_owner_reclaim(owner);
+    buffer_owner_reclaim(self->owner);
+    owner_unref(self->owner);
     type->tp_free(op);
     Py_DECREF(type);
 }
