@@ -9,7 +9,6 @@
 #include "types/interrupt.h"
 #include "types/opening.h"
 #include "types/run.h"
-#include "types/shared_buffer.h"
 
 #include <stddef.h>
 
@@ -639,7 +638,6 @@ call_it(InterpreterObject *self, PyObject *const *args, Py_ssize_t nargs,
     }
     cot_payload_destroy(call);
     cot_object_unref(&function->object);
-    buffer_owner_reclaim(state->buffers);  // of arguments
     return result;
 }
 

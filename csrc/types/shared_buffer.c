@@ -28,7 +28,6 @@ struct buffer_owner {
 typedef struct {
     PyObject_HEAD
     cot_object *object;   // shared: one reference
-    buffer_owner *owner;  // shared: one reference, of its interpreter's
 } SharedBufferObject;
 
 #define SharedBufferObject_CAST(op) ((SharedBufferObject *)(op))
@@ -131,14 +130,24 @@ reclaim_in_pending_call(void *arg)
     return 0;
 }
 
+static bool
+is_attached_to(const buffer_owner *owner)
+{
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    return tstate != NULL
+           && PyThreadState_GetInterpreter(tstate) == owner->interpreter;
+}
+
 // On any thread, attached or not.
 static void
 hand_back(shared_buffer *buffer)
 {
     buffer_owner *owner = buffer->owner;
+    bool is_home = is_attached_to(owner);
     cot_lock_acquire(&owner->lock);
     bool has_ended = owner->has_ended;
-    bool needs_call = owner->is_main && !owner->is_called && !has_ended;
+    bool needs_call = owner->is_main && !owner->is_called && !has_ended
+                      && !is_home;
     if (!has_ended) {
         buffer->next = atomic_load(&owner->returned);
         atomic_store(&owner->returned, buffer);
@@ -152,6 +161,9 @@ hand_back(shared_buffer *buffer)
         // What the Py_buffer belongs to is gone: it is left as it is.
         cot_free(buffer);
         owner_unref(owner);
+    }
+    else if (is_home) {
+        buffer_owner_reclaim(owner);
     }
     if (needs_call && Py_AddPendingCall(reclaim_in_pending_call, owner) < 0) {
         // Too many are pending: the next that comes back tries again.
@@ -274,8 +286,6 @@ shared_buffer_view(module_state *state, cot_object *object)
     }
     self->object = object;
     cot_object_ref(object);
-    self->owner = state->buffers;
-    owner_ref(self->owner);
     PyObject *view = PyMemoryView_FromObject((PyObject *)self);
     Py_DECREF(self);
     return view;
@@ -310,9 +320,6 @@ shared_buffer_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     cot_object_unref(self->object);
-    // It may have been the last, of memory of this interpreter.
-    buffer_owner_reclaim(self->owner);
-    owner_unref(self->owner);
     type->tp_free(op);
     Py_DECREF(type);
 }

@@ -9,9 +9,9 @@
 // What others have is a memoryview over an exporter of ours, which holds a
 // reference to the shared buffer.  The last reference may go anywhere, but only
 // the owner's interpreter may release a Py_buffer.  So the shared buffer is
-// handed back to the buffer_owner, whose interpreter releases it: the main
-// interpreter in a pending call, any other when it next does something with
-// channels or views, between two calls, or at its end.
+// handed back to the buffer_owner, whose interpreter releases it: at once if the
+// thread is attached to it, else in a pending call of the main interpreter, and
+// in any other when it next uses a channel or runs a call, or at its end.
 //
 // An interpreter that ends while others have a view does not wait and copies
 // nothing: the Py_buffer is never released, so its memory stays where it is
