@@ -1,10 +1,10 @@
 // Python objects to payloads and back.
 //
 // None, bool, int, float, complex, str, bytes, bytearray, tuple, list, dict,
-// set and frozenset (exact types), coterie's shared objects, modules, and
-// functions and classes (by name where the other side can import them, else by
-// value) are encoded by one C walk into one block, with shared references and
-// cycles kept.  A value that holds anything else is pickled as a whole
+// set and frozenset (exact types), coterie's shared objects, memoryviews (of
+// which the memory is shared), modules, and functions and classes (by name where
+// the other side can import them, else by value) are encoded by one C walk into
+// one block, with shared references and cycles kept.  A value that holds anything else is pickled as a whole
 // (protocol 5, coterie._pickling).
 //
 // Everything here needs an attached thread state of the interpreter that
@@ -27,6 +27,9 @@ typedef struct {
     // this interpreter's object for a shared object: a new reference.
     cot_object *(*unwrap)(void *context, PyObject *obj);
     PyObject *(*wrap)(void *context, cot_object *object);
+    // Gives a shared object for the memory that a memoryview shows: a new
+    // reference, or NULL with an exception set.  Runs no Python code.
+    cot_object *(*share)(void *context, PyObject *view);
     void *context;            // borrowed
     PyObject *not_shareable;  // borrowed: exception type, or NULL: TypeError
     uint64_t process_id;      // random, the same in all of this process

@@ -1,4 +1,4 @@
-// What is not data: coterie's shared objects, cells, functions, classes and
+// What is not data: coterie's shared objects, memoryviews, cells, functions, classes and
 // modules.
 
 #include "codec/hooks.h"
@@ -12,6 +12,31 @@ encode_shared(cot_encoder *encoder, PyObject *obj, cot_object *object)
         return after_remember(flag);
     }
     Py_ssize_t at = cot_encoder_attach(encoder, object);
+    if (at < 0) {
+        return -1;
+    }
+    return cot_put_head(encoder, COT_TAG_SHARED | (unsigned)flag, (size_t)at);
+}
+
+// The memory is not copied: what is sent is a reference to it.
+static int
+encode_view(cot_encoder *encoder, PyObject *view)
+{
+    cot_codec *codec = encoder->codec;
+    if (codec->share == NULL || (encoder->flags & COT_PURE)) {
+        encoder->gave_up = true;
+        return -1;
+    }
+    int flag = remember_shared(encoder, view);
+    if (flag < 0) {
+        return after_remember(flag);
+    }
+    cot_object *object = codec->share(codec->context, view);
+    if (object == NULL) {
+        return -1;
+    }
+    Py_ssize_t at = cot_encoder_attach(encoder, object);
+    cot_object_unref(object);
     if (at < 0) {
         return -1;
     }
@@ -136,6 +161,9 @@ cot_encode_special(cot_encoder *encoder, PyObject *obj)
                                        : NULL;
     if (object != NULL) {
         return encode_shared(encoder, obj, object);
+    }
+    if (PyMemoryView_Check(obj)) {
+        return encode_view(encoder, obj);
     }
     if (PyCell_Check(obj)) {
         return encode_cell(encoder, obj);

@@ -42,10 +42,27 @@ unwrap(PyObject *attachments, PyObject *obj, cot_encoder **encoder)
 }
 
 static PyObject *
+attach_view(cot_encoder *encoder, PyObject *view)
+{
+    cot_codec *codec = encoder->codec;
+    cot_object *object = codec->share(codec->context, view);
+    if (object == NULL) {
+        return NULL;
+    }
+    Py_ssize_t at = cot_encoder_attach(encoder, object);
+    cot_object_unref(object);
+    return at < 0 ? NULL : PyLong_FromSsize_t(at);
+}
+
+static PyObject *
 attach(PyObject *attachments, PyObject *obj)
 {
     cot_encoder *encoder;
     cot_object *object = unwrap(attachments, obj, &encoder);
+    if (encoder != NULL && PyMemoryView_Check(obj)
+        && encoder->codec->share != NULL) {
+        return attach_view(encoder, obj);
+    }
     if (object == NULL) {
         return encoder ? Py_NewRef(Py_None) : NULL;
     }
@@ -66,7 +83,7 @@ is_special(PyObject *obj)
 {
     return PyType_Check(obj) || Py_TYPE(obj)->tp_descr_get != NULL
            || PyCFunction_CheckExact(obj) || PyModule_Check(obj)
-           || PyCell_Check(obj);
+           || PyCell_Check(obj) || PyMemoryView_Check(obj);
 }
 
 // Asked by the pickler for each object that is no built-in data: so in C.

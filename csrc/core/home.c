@@ -1,11 +1,13 @@
 #include "core/home.h"
 
+#include "core/runtime.h"
 #include "port/memory.h"
 
 #include <stddef.h>
 
 struct cot_home {
     atomic_size_t refs;
+    uint64_t id;
     cot_outbox *outbox;       // shared: one reference
     cot_lock lock;            // guards all below
     cot_worker_link workers;  // a ring through its sentinel; borrowed
@@ -26,8 +28,15 @@ cot_home_create(void)
         return NULL;
     }
     atomic_init(&home->refs, 1);
+    home->id = cot_runtime_next_id();
     home->workers.next = home->workers.prev = &home->workers;
     return home;
+}
+
+uint64_t
+cot_home_id(const cot_home *home)
+{
+    return home->id;
 }
 
 void

@@ -7,9 +7,8 @@
 #ifndef COT_CORE_HOME_H
 #define COT_CORE_HOME_H
 
+#include "core/object.h"
 #include "core/outbox.h"
-
-typedef struct cot_home cot_home;
 
 // Where a worker stands in the home's list.
 typedef struct cot_worker_link {
@@ -19,6 +18,9 @@ typedef struct cot_worker_link {
 
 // A home with one reference; NULL if there is no memory.
 cot_home *cot_home_create(void);
+
+// A number that no other home of this process has or had; never 0.
+uint64_t cot_home_id(const cot_home *home);
 
 void cot_home_ref(cot_home *home);
 

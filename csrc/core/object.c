@@ -2,20 +2,33 @@
 
 #include "core/runtime.h"
 
-#include <stddef.h>
-
 void
 cot_object_init(cot_object *object, const cot_class *cls)
 {
     atomic_init(&object->refs, 1);
     object->cls = cls;
     object->id = cot_runtime_next_id();
+    object->number = 0;
 }
 
 void
 cot_object_ref(cot_object *object)
 {
     atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+}
+
+bool
+cot_object_try_ref(cot_object *object)
+{
+    size_t refs = atomic_load_explicit(&object->refs, memory_order_relaxed);
+    while (refs != 0) {
+        if (atomic_compare_exchange_weak_explicit(
+                &object->refs, &refs, refs + 1, memory_order_relaxed,
+                memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void

@@ -13,14 +13,19 @@
 #define COT_CORE_OBJECT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct cot_object cot_object;
+typedef struct cot_home cot_home;
 
 typedef struct {
     const char *name;  // the public name: "Queue"
     // Frees the object; called once.  Releases what it held to `dead`.
     void (*destroy)(cot_object *object, cot_object **dead);
+    // Or NULL.  For registered objects: the interpreter with that home ends.
+    void (*interpreter_ended)(cot_object *object, const cot_home *home);
 } cot_class;
 
 struct cot_object {
@@ -28,12 +33,21 @@ struct cot_object {
     const cot_class *cls;  // borrowed, static
     uint64_t id;           // never used twice in a process
     cot_object *next;      // among the dead
+
+    // The registry's (core/registry.h).
+    uint64_t number;              // 0: not registered
+    cot_object *next_registered;  // borrowed
+    cot_object *prev_registered;  // borrowed
 };
 
 // The caller owns the one reference that the object starts with.
 void cot_object_init(cot_object *object, const cot_class *cls);
 
 void cot_object_ref(cot_object *object);
+
+// A reference for who has none: false if the last one is gone.  The caller
+// knows by other means that the memory is not freed yet.
+bool cot_object_try_ref(cot_object *object);
 
 // NULL is allowed.
 void cot_object_unref(cot_object *object);

@@ -13,7 +13,8 @@ cot_payload_create(size_t len, cot_format format)
         payload->len = len;
         payload->objects = NULL;
         payload->objects_len = 0;
-        payload->format = format;
+        payload->format = (uint16_t)format;
+        payload->origin = 0;
     }
     return payload;
 }
@@ -38,15 +39,47 @@ cot_payload_attach(cot_payload *payload, cot_object *object)
 }
 
 void
+cot_payload_bind(cot_payload *payload, uint64_t origin,
+                 cot_unbound_op unbound_op)
+{
+    payload->origin = origin;
+    payload->unbound_op = (uint16_t)unbound_op;
+}
+
+static void
+release_objects(cot_payload *payload, cot_object **dead)
+{
+    for (uint32_t i = 0; i < payload->objects_len; i++) {
+        cot_object_release(payload->objects[i], dead);
+    }
+    cot_free(payload->objects);
+}
+
+cot_payload *
+cot_payload_unbind(cot_payload *payload, cot_object **dead)
+{
+    if (payload->unbound_op == COT_UNBOUND_REMOVE) {
+        cot_payload_dissolve(payload, dead);
+        return NULL;
+    }
+    release_objects(payload, dead);
+    payload->objects = NULL;
+    payload->objects_len = 0;
+    payload->len = 0;
+    payload->origin = 0;
+    payload->format = COT_UNBOUND;
+    // Gives the bytes back.  One that cannot shrink is as good.
+    cot_payload *shrunk = cot_realloc(payload, sizeof(*payload));
+    return shrunk ? shrunk : payload;
+}
+
+void
 cot_payload_dissolve(cot_payload *payload, cot_object **dead)
 {
     if (payload == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < payload->objects_len; i++) {
-        cot_object_release(payload->objects[i], dead);
-    }
-    cot_free(payload->objects);
+    release_objects(payload, dead);
     cot_free(payload);
 }
 

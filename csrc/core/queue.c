@@ -1,5 +1,7 @@
 #include "core/queue.h"
 
+#include "core/home.h"
+#include "core/registry.h"
 #include "port/memory.h"
 
 #include <stddef.h>
@@ -14,7 +16,8 @@ struct cot_queue {
     size_t first;        // index of the oldest
     atomic_size_t len;
     atomic_size_t unfinished;
-    size_t capacity;  // 0: without bound; constant
+    size_t capacity;        // 0: without bound; constant
+    cot_queue_rules rules;  // constant
     atomic_bool is_shut_down;
     cot_waitlist getters;
     cot_waitlist putters;
@@ -25,6 +28,7 @@ static void
 queue_destroy(cot_object *object, cot_object **dead)
 {
     cot_queue *queue = cot_queue_from_object(object);
+    cot_registry_remove(object);
     for (size_t i = 0; i < queue->len; i++) {
         size_t idx = (queue->first + i) & (queue->ring_size - 1);
         cot_payload_dissolve(queue->ring[idx], dead);
@@ -33,17 +37,47 @@ queue_destroy(cot_object *object, cot_object **dead)
     cot_free(queue);
 }
 
+static void queue_interpreter_ended(cot_object *object, const cot_home *home);
+
 const cot_class cot_queue_class = {"Queue", queue_destroy};
+const cot_class cot_bound_queue_class = {
+    "Queue",
+    queue_destroy,
+    queue_interpreter_ended,
+};
+
+static cot_queue *
+create(const cot_class *cls, size_t capacity)
+{
+    cot_queue *queue = cot_alloc_zeroed(sizeof(*queue));
+    if (queue != NULL) {
+        cot_object_init(&queue->object, cls);
+        queue->capacity = capacity;
+    }
+    return queue;
+}
 
 cot_queue *
 cot_queue_create(size_t capacity)
 {
-    cot_queue *queue = cot_alloc_zeroed(sizeof(*queue));
+    return create(&cot_queue_class, capacity);
+}
+
+cot_queue *
+cot_queue_create_bound(size_t capacity, cot_queue_rules rules)
+{
+    cot_queue *queue = create(&cot_bound_queue_class, capacity);
     if (queue != NULL) {
-        cot_object_init(&queue->object, &cot_queue_class);
-        queue->capacity = capacity;
+        queue->rules = rules;
+        cot_registry_add(&queue->object);
     }
     return queue;
+}
+
+cot_queue_rules
+cot_queue_get_rules(const cot_queue *queue)
+{
+    return queue->rules;
 }
 
 cot_object *
@@ -237,6 +271,41 @@ cot_queue_shut_down(cot_queue *queue, bool immediate)
         cot_payload_destroy(ring[(first + i) & (size - 1)]);
     }
     cot_free(ring);
+}
+
+// Answers how many were removed; the others stand closer then.
+static size_t
+unbind_locked(cot_queue *queue, uint64_t origin, cot_object **dead)
+{
+    size_t len = get_hint(&queue->len);
+    size_t mask = queue->ring_size - 1;
+    size_t kept = 0;
+    for (size_t i = 0; i < len; i++) {
+        cot_payload *payload = queue->ring[(queue->first + i) & mask];
+        if (payload->origin == origin) {
+            payload = cot_payload_unbind(payload, dead);
+        }
+        if (payload != NULL) {
+            queue->ring[(queue->first + kept++) & mask] = payload;
+        }
+    }
+    set_hint(&queue->len, kept);
+    return len - kept;
+}
+
+static void
+queue_interpreter_ended(cot_object *object, const cot_home *home)
+{
+    cot_queue *queue = cot_queue_from_object(object);
+    cot_object *dead = NULL;
+    cot_lock_acquire(&queue->lock);
+    size_t removed = unbind_locked(queue, cot_home_id(home), &dead);
+    if (removed > 0) {
+        count_done_locked(queue, removed);
+        cot_waitlist_wake_all(&queue->putters);
+    }
+    cot_lock_release(&queue->lock);
+    cot_object_bury(dead);
 }
 
 size_t

@@ -1,8 +1,10 @@
 // A first-in, first-out queue of payloads, with the rules of Python's
 // queue.Queue: bounded or not, unfinished count, shutdown.
 //
-// The queue owns the payloads in it: they outlive whoever put them.  Its one
-// lock guards all of it and is held for some instructions only.
+// The queue owns the payloads in it: they outlive whoever put them, but for
+// those bound to an interpreter, which are unbound when it ends (a registered
+// queue only).  Its one lock guards all of it and is held for some instructions
+// only.
 
 #ifndef COT_CORE_QUEUE_H
 #define COT_CORE_QUEUE_H
@@ -15,13 +17,28 @@ typedef struct cot_queue cot_queue;
 
 extern const cot_class cot_queue_class;
 
+// The same for queues that are registered, and whose payloads may be bound.
+extern const cot_class cot_bound_queue_class;
+
 // A queue with one reference, the caller's; `capacity` 0 means without bound.
 // NULL if there is no memory.
 cot_queue *cot_queue_create(size_t capacity);
 
+// What the putters of a bound queue do if they are told nothing else.  The queue
+// itself takes what it is given.
+typedef struct {
+    cot_unbound_op unbound_op;
+    bool is_native;  // puts COT_NATIVE payloads only
+} cot_queue_rules;
+
+// A registered one.
+cot_queue *cot_queue_create_bound(size_t capacity, cot_queue_rules rules);
+
+cot_queue_rules cot_queue_get_rules(const cot_queue *queue);
+
 cot_object *cot_queue_object(cot_queue *queue);
 
-// The queue that an object of cot_queue_class is.
+// The queue that an object of either class is.
 cot_queue *cot_queue_from_object(cot_object *object);
 
 // Waits for room until the deadline (COT_TIMED_OUT; with COT_NOW at once), then

@@ -15,6 +15,7 @@ static struct cot_runtime {
     atomic_bool has_seats;
     cot_local seats;
     cot_sigint sigint;
+    cot_registry registry;
 } runtime;
 
 uint64_t
@@ -99,6 +100,12 @@ cot_runtime_claim_setup(void)
     return !atomic_exchange(&runtime.is_set_up, true);
 }
 
+cot_registry *
+cot_runtime_registry(void)
+{
+    return &runtime.registry;
+}
+
 void
 cot_runtime_after_fork_in_child(void)
 {
@@ -109,4 +116,6 @@ cot_runtime_after_fork_in_child(void)
     // Its watcher stayed behind.  The handler in place calls the usual one.
     runtime.sigint.lock = (cot_lock){0};
     runtime.sigint.is_set_up = false;
+    // Who held it is not in this process.
+    runtime.registry.lock = (cot_lock){0};
 }

@@ -7,6 +7,7 @@
 #define COT_CORE_RUNTIME_H
 
 #include "core/lock.h"
+#include "core/registry.h"
 #include "port/thread.h"
 
 #include <signal.h>
@@ -54,6 +55,9 @@ cot_sigint *cot_runtime_sigint(void);
 
 // True for the first caller in this process, and for nobody after.
 bool cot_runtime_claim_setup(void);
+
+// Where shared objects are found by number.
+cot_registry *cot_runtime_registry(void);
 
 // In the child of a fork, which had no interpreters of ours alive.
 void cot_runtime_after_fork_in_child(void);

@@ -1,16 +1,21 @@
 // coterie._core: the tables of its types and exceptions, and its functions.
 
 #include "core/interpreter.h"
+#include "core/registry.h"
 #include "core/runtime.h"
 #include "types/blocking.h"
+#include "types/channel_type.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
+#include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
+#include "types/shared.h"
+#include "types/shared_buffer.h"
 #include "types/state.h"
 
 #include <stddef.h>
@@ -25,10 +30,18 @@ typedef struct {
 
 static const type_row type_rows[] = {
     {"Queue", &cot_queue_spec, offsetof(module_state, queue_type)},
+    {"InterpreterQueue", &cot_interpreter_queue_spec,
+     offsetof(module_state, interpreter_queue_type)},
     {"Future", &cot_future_spec, offsetof(module_state, future_type)},
     {"Pool", &cot_pool_spec, offsetof(module_state, pool_type)},
     {"Interpreter", &cot_interpreter_spec,
      offsetof(module_state, interpreter_type)},
+    {"RecvChannel", &cot_recv_channel_spec,
+     offsetof(module_state, recv_channel_type)},
+    {"SendChannel", &cot_send_channel_spec,
+     offsetof(module_state, send_channel_type)},
+    {"SharedBuffer", &cot_shared_buffer_spec,
+     offsetof(module_state, shared_buffer_type)},
 };
 
 typedef enum {
@@ -73,6 +86,12 @@ static PyObject **
 slot_at(module_state *state, size_t offset)
 {
     return (PyObject **)((char *)state + offset);
+}
+
+static PyTypeObject *
+type_at(module_state *state, size_t offset)
+{
+    return (PyTypeObject *)*slot_at(state, offset);
 }
 
 static PyObject *
@@ -246,6 +265,28 @@ core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
     return PyLong_FromUnsignedLongLong(cot_runtime_interpreters());
 }
 
+PyDoc_STRVAR(
+    create_channel_doc,
+    "create_channel($module, capacity, unbound_op, /)\n--\n\n"
+    "(recv, send) of a new channel: without bound if the capacity is None,\n"
+    "with items that are bound to their interpreter unless unbound_op is 0.");
+
+static PyObject *
+core_create_channel(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "create_channel() takes 2 arguments");
+        return NULL;
+    }
+    return channel_create(state_of(module), args[0], args[1]);
+}
+
+static PyObject *
+core_list_channels(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return channel_list(state_of(module));
+}
+
 static PyObject *
 core_interpreter_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -339,6 +380,11 @@ static PyMethodDef core_methods[] = {
                "Whether obj stands for what several interpreters share.")},
     {"raise_in_thread", core_raise_in_thread, METH_VARARGS,
      raise_in_thread_doc},
+    {"create_channel", (PyCFunction)(void (*)(void))core_create_channel,
+     METH_FASTCALL, create_channel_doc},
+    {"list_channels", core_list_channels, METH_NOARGS,
+     PyDoc_STR("list_channels($module, /)\n--\n\n"
+               "(recv, send) for each channel.")},
     {"after_fork_in_child", core_after_fork_in_child, METH_NOARGS,
      PyDoc_STR("after_fork_in_child($module, /)\n--\n\n"
                "Forget the threads that the fork left behind.")},
@@ -347,19 +393,53 @@ static PyMethodDef core_methods[] = {
 
 // ---- life ----------------------------------------------------------------
 
+// Shared objects of the core, and the type of Python objects that stand for
+// them (types/shared.h).
+static const struct {
+    const cot_class *cls;
+    size_t offset;  // of the type in module_state
+} shared_rows[] = {
+    {&cot_queue_class, offsetof(module_state, queue_type)},
+    {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
+    {&cot_recv_end_class, offsetof(module_state, recv_channel_type)},
+    {&cot_send_end_class, offsetof(module_state, send_channel_type)},
+};
+
 static cot_object *
 unwrap(void *context, PyObject *obj)
 {
-    cot_object *object = queue_unwrap(context, obj);
-    return object ? object : interpreter_unwrap(context, obj);
+    for (size_t i = 0; i < LEN(shared_rows); i++) {
+        if (Py_TYPE(obj) == type_at(context, shared_rows[i].offset)) {
+            return SharedObject_CAST(obj)->object;
+        }
+    }
+    return interpreter_unwrap(context, obj);
 }
 
 static PyObject *
 wrap(void *context, cot_object *object)
 {
-    return object->cls == &cot_interpreter_class
-               ? interpreter_wrap(context, object)
-               : queue_wrap(context, object);
+    for (size_t i = 0; i < LEN(shared_rows); i++) {
+        if (object->cls == shared_rows[i].cls) {
+            return shared_wrap(
+                context, type_at(context, shared_rows[i].offset), object);
+        }
+    }
+    if (object->cls == &cot_interpreter_class) {
+        return interpreter_wrap(context, object);
+    }
+    if (object->cls == &cot_shared_buffer_class) {
+        return shared_buffer_view(context, object);
+    }
+    PyErr_Format(PyExc_SystemError, "coterie: no type for a %s",
+                 object->cls->name);
+    return NULL;
+}
+
+static cot_object *
+share(void *context, PyObject *view)
+{
+    return shared_buffer_create(context, view);
 }
 
 static int
@@ -369,12 +449,14 @@ core_exec(PyObject *module)
     state->interpreter = PyInterpreterState_Get();
     state->is_main = state->interpreter == PyInterpreterState_Main();
     state->home = cot_home_create();
-    if (state->home == NULL) {
+    state->buffers = buffer_owner_create();
+    if (state->home == NULL || state->buffers == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     state->codec.unwrap = unwrap;
     state->codec.wrap = wrap;
+    state->codec.share = share;
     state->codec.context = state;
     if (add_exceptions(module, state) < 0 || add_types(module, state) < 0) {
         return -1;
@@ -428,8 +510,13 @@ core_free(void *module)
 {
     (void)core_clear(module);
     module_state *state = state_of(module);
-    cot_home_unref(state->home);
-    state->home = NULL;
+    buffer_owner_end(state->buffers);
+    state->buffers = NULL;
+    if (state->home != NULL) {
+        cot_registry_interpreter_ended(state->home);
+        cot_home_unref(state->home);
+        state->home = NULL;
+    }
 }
 
 static PyModuleDef_Slot core_slots[] = {

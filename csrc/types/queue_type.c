@@ -1,105 +1,21 @@
 #include "types/queue_type.h"
 
-#include "core/queue.h"
+#include "types/arguments.h"
 #include "types/blocking.h"
 #include "types/errors.h"
+#include "types/shared.h"
 
-#include <stddef.h>
-
-typedef struct {
-    PyObject_HEAD
-    module_state *state;  // borrowed: the type keeps the module
-    cot_queue *queue;     // shared: one reference
-    PyObject *known;      // owned: the registry that it is in, or NULL
-    PyObject *key;        // owned: what for
-    PyObject *reference;  // owned: a weak one, to itself
-    PyObject *weakrefs;
-} QueueObject;
-
-#define QueueObject_CAST(op) ((QueueObject *)(op))
-
-// ---- one object for one queue --------------------------------------------
-
-// The interpreter's dictionary {id: weak reference to the object}, lent.  No
-// callbacks in it: an interrupt could be raised in one, and so be lost.
-static PyObject *
-registry(module_state *state)
+// The queue behind the object, lent.
+static cot_queue *
+queue_of(PyObject *op)
 {
-    if (state->wrapped == NULL) {
-        state->wrapped = PyDict_New();
-    }
-    return state->wrapped;
+    return cot_queue_from_object(SharedObject_CAST(op)->object);
 }
 
-// Adopts the reference to `queue`.
-static QueueObject *
-queue_adopt(module_state *state, PyTypeObject *type, cot_queue *queue)
+static module_state *
+state_of(PyObject *op)
 {
-    QueueObject *self = (QueueObject *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        cot_object_unref(cot_queue_object(queue));
-        return NULL;
-    }
-    self->state = state;
-    self->queue = queue;
-    return self;
-}
-
-static PyObject *
-remember(QueueObject *self, PyObject *known, PyObject *key)
-{
-    self->reference = PyWeakref_NewRef((PyObject *)self, NULL);
-    if (self->reference == NULL
-        || PyDict_SetItem(known, key, self->reference) < 0) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    self->known = Py_NewRef(known);
-    self->key = Py_NewRef(key);
-    return (PyObject *)self;
-}
-
-// By the object that goes.  Another one may have taken its place.
-static void
-forget(QueueObject *self)
-{
-    PyObject *pending = PyErr_GetRaisedException();
-    if (PyDict_GetItemWithError(self->known, self->key) == self->reference) {
-        (void)PyDict_DelItem(self->known, self->key);
-    }
-    PyErr_SetRaisedException(pending);
-}
-
-PyObject *
-queue_wrap(module_state *state, cot_object *object)
-{
-    PyObject *obj = NULL;
-    PyObject *known = registry(state);
-    PyObject *key = known ? PyLong_FromUnsignedLongLong(object->id) : NULL;
-    if (key == NULL) {
-        return NULL;
-    }
-    PyObject *reference = PyDict_GetItemWithError(known, key);
-    if (reference != NULL) {
-        (void)PyWeakref_GetRef(reference, &obj);
-    }
-    if (obj == NULL && !PyErr_Occurred()) {
-        cot_object_ref(object);
-        QueueObject *self = queue_adopt(state, state->queue_type,
-                                        cot_queue_from_object(object));
-        obj = self ? remember(self, known, key) : NULL;
-    }
-    Py_DECREF(key);
-    return obj;
-}
-
-cot_object *
-queue_unwrap(module_state *state, PyObject *obj)
-{
-    if (!PyObject_TypeCheck(obj, state->queue_type)) {
-        return NULL;
-    }
-    return cot_queue_object(QueueObject_CAST(obj)->queue);
+    return SharedObject_CAST(op)->state;
 }
 
 // ---- life ----------------------------------------------------------------
@@ -122,76 +38,18 @@ queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (queue == NULL) {
         return PyErr_NoMemory();
     }
-    PyObject *known = registry(state);
-    PyObject *key = PyLong_FromUnsignedLongLong(cot_queue_object(queue)->id);
-    QueueObject *self = queue_adopt(state, type, queue);
-    PyObject *obj = NULL;
-    if (self != NULL && known != NULL && key != NULL) {
-        obj = remember(self, known, key);
-    }
-    else {
-        Py_XDECREF(self);
-    }
-    Py_XDECREF(key);
-    return obj;
-}
-
-static int
-queue_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(op));
-    return 0;
-}
-
-static void
-queue_dealloc(PyObject *op)
-{
-    QueueObject *self = QueueObject_CAST(op);
-    PyTypeObject *type = Py_TYPE(op);
-    PyObject_GC_UnTrack(op);
-    if (self->known != NULL) {
-        forget(self);
-    }
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    Py_CLEAR(self->known);
-    Py_CLEAR(self->key);
-    Py_CLEAR(self->reference);
-    if (self->queue != NULL) {
-        cot_object_unref(cot_queue_object(self->queue));
-    }
-    type->tp_free(op);
-    Py_DECREF(type);
+    return shared_adopt(state, type, cot_queue_object(queue));
 }
 
 static PyObject *
 queue_repr(PyObject *op)
 {
-    cot_queue *queue = QueueObject_CAST(op)->queue;
+    cot_queue *queue = queue_of(op);
     return PyUnicode_FromFormat(
         "<coterie.Queue %llu maxsize=%zu qsize=%zu%s>",
         (unsigned long long)cot_queue_object(queue)->id,
         cot_queue_capacity(queue), cot_queue_len(queue),
         cot_queue_is_shut_down(queue) ? " shut down" : "");
-}
-
-static Py_hash_t
-queue_hash(PyObject *op)
-{
-    return (Py_hash_t)cot_queue_object(QueueObject_CAST(op)->queue)->id;
-}
-
-static PyObject *
-queue_richcompare(PyObject *op, PyObject *other, int how)
-{
-    QueueObject *self = QueueObject_CAST(op);
-    if ((how != Py_EQ && how != Py_NE)
-        || !PyObject_TypeCheck(other, self->state->queue_type)) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    bool is_same = self->queue == QueueObject_CAST(other)->queue;
-    return PyBool_FromLong(is_same == (how == Py_EQ));
 }
 
 // ---- put and get ---------------------------------------------------------
@@ -257,98 +115,63 @@ raise_from_queue(module_state *state, cot_status status, lazy_name when_late)
     return NULL;
 }
 
-static PyObject *
-put_item(QueueObject *self, PyObject *item, int64_t deadline_ns)
+int
+queue_block_to_put(module_state *state, cot_queue *queue, cot_payload *payload,
+                   int64_t deadline_ns, cot_status *status)
 {
-    transfer put = {self->queue, cot_encode(&self->state->codec, item)};
-    if (put.payload == NULL) {
-        return raise_not_shareable(self->state, "item not shareable");
+    transfer put = {queue, payload};
+    int failed = cot_block(state, &put_op, &put, deadline_ns, status);
+    if (failed || *status != COT_OK) {
+        cot_payload_destroy(payload);
+    }
+    return failed;
+}
+
+int
+queue_block_to_get(module_state *state, cot_queue *queue, int64_t deadline_ns,
+                   cot_status *status, cot_payload **payload)
+{
+    transfer get = {.queue = queue};
+    int failed = cot_block(state, &get_op, &get, deadline_ns, status);
+    *payload = get.payload;
+    return failed;
+}
+
+static PyObject *
+put_item(PyObject *op, PyObject *item, int64_t deadline_ns)
+{
+    module_state *state = state_of(op);
+    cot_payload *payload = cot_encode(&state->codec, item);
+    if (payload == NULL) {
+        return raise_not_shareable(state, "item not shareable");
     }
     cot_status status;
-    if (cot_block(self->state, &put_op, &put, deadline_ns, &status) < 0) {
-        cot_payload_destroy(put.payload);
+    if (queue_block_to_put(state, queue_of(op), payload, deadline_ns, &status)
+        < 0) {
         return NULL;
     }
     if (status != COT_OK) {
-        cot_payload_destroy(put.payload);
-        return raise_from_queue(self->state, status, LAZY_FULL);
+        return raise_from_queue(state, status, LAZY_FULL);
     }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-get_item(QueueObject *self, int64_t deadline_ns)
+get_item(PyObject *op, int64_t deadline_ns)
 {
-    transfer get = {.queue = self->queue};
+    module_state *state = state_of(op);
+    cot_payload *payload;
     cot_status status;
-    if (cot_block(self->state, &get_op, &get, deadline_ns, &status) < 0) {
+    if (queue_block_to_get(state, queue_of(op), deadline_ns, &status, &payload)
+        < 0) {
         return NULL;
     }
     if (status != COT_OK) {
-        return raise_from_queue(self->state, status, LAZY_EMPTY);
+        return raise_from_queue(state, status, LAZY_EMPTY);
     }
-    PyObject *item = cot_decode(&self->state->codec, get.payload);
-    cot_payload_destroy(get.payload);
+    PyObject *item = cot_decode(&state->codec, payload);
+    cot_payload_destroy(payload);
     return item;
-}
-
-// block and timeout, as queue.Queue has them.
-static int
-deadline_from_block(PyObject *block, PyObject *timeout, int64_t *deadline_ns)
-{
-    int blocks = block ? PyObject_IsTrue(block) : 1;
-    if (blocks < 0) {
-        return -1;
-    }
-    if (!blocks) {
-        *deadline_ns = COT_NOW;
-        return 0;
-    }
-    return deadline_from_timeout(timeout, false, deadline_ns);
-}
-
-// Up to `max` arguments, the same by position or by name, into `values`.
-static int
-parse(const char *function, PyObject *const *args, Py_ssize_t nargs,
-      PyObject *kwnames, const char *const *names, int required, int max,
-      PyObject **values)
-{
-    if (nargs > max) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s() takes at most %d arguments (%zd given)", function,
-                     max, nargs);
-        return -1;
-    }
-    for (int i = 0; i < max; i++) {
-        values[i] = i < nargs ? args[i] : NULL;
-    }
-    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t i = 0; i < named; i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        int at = 0;
-        while (at < max && !PyUnicode_EqualToUTF8(name, names[at])) {
-            at++;
-        }
-        if (at == max || values[at] != NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         at == max ? "%s() got an unexpected keyword "
-                                     "argument '%U'"
-                                   : "%s() got multiple values for argument "
-                                     "'%U'",
-                         function, name);
-            return -1;
-        }
-        values[at] = args[nargs + i];
-    }
-    for (int i = 0; i < required; i++) {
-        if (values[i] == NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         "%s() missing required argument: '%s'", function,
-                         names[i]);
-            return -1;
-        }
-    }
-    return 0;
 }
 
 PyDoc_STRVAR(put_doc,
@@ -363,14 +186,14 @@ static PyObject *
 queue_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
           PyObject *kwnames)
 {
-    static const char *const names[] = {"item", "block", "timeout"};
+    static const signature put = {"put", 1, 3, {"item", "block", "timeout"}};
     PyObject *values[3];
     int64_t deadline_ns = COT_NEVER;
-    if (parse("put", args, nargs, kwnames, names, 1, 3, values) < 0
+    if (parse_arguments(&put, args, nargs, kwnames, values) < 0
         || deadline_from_block(values[1], values[2], &deadline_ns) < 0) {
         return NULL;
     }
-    return put_item(QueueObject_CAST(op), values[0], deadline_ns);
+    return put_item(op, values[0], deadline_ns);
 }
 
 PyDoc_STRVAR(get_doc,
@@ -383,14 +206,14 @@ static PyObject *
 queue_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
           PyObject *kwnames)
 {
-    static const char *const names[] = {"block", "timeout"};
+    static const signature get = {"get", 0, 2, {"block", "timeout"}};
     PyObject *values[2];
     int64_t deadline_ns = COT_NEVER;
-    if (parse("get", args, nargs, kwnames, names, 0, 2, values) < 0
+    if (parse_arguments(&get, args, nargs, kwnames, values) < 0
         || deadline_from_block(values[0], values[1], &deadline_ns) < 0) {
         return NULL;
     }
-    return get_item(QueueObject_CAST(op), deadline_ns);
+    return get_item(op, deadline_ns);
 }
 
 PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, item, /)\n--\n\n"
@@ -399,7 +222,7 @@ PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, item, /)\n--\n\n"
 static PyObject *
 queue_put_nowait(PyObject *op, PyObject *item)
 {
-    return put_item(QueueObject_CAST(op), item, COT_NOW);
+    return put_item(op, item, COT_NOW);
 }
 
 PyDoc_STRVAR(get_nowait_doc, "get_nowait($self, /)\n--\n\n"
@@ -408,7 +231,7 @@ PyDoc_STRVAR(get_nowait_doc, "get_nowait($self, /)\n--\n\n"
 static PyObject *
 queue_get_nowait(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return get_item(QueueObject_CAST(op), COT_NOW);
+    return get_item(op, COT_NOW);
 }
 
 // ---- counting, and the end -----------------------------------------------
@@ -421,10 +244,9 @@ PyDoc_STRVAR(task_done_doc,
 static PyObject *
 queue_task_done(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    QueueObject *self = QueueObject_CAST(op);
-    cot_status status = cot_queue_task_done(self->queue);
+    cot_status status = cot_queue_task_done(queue_of(op));
     if (status != COT_OK) {
-        raise_status(self->state, status);
+        raise_status(state_of(op), status);
         return NULL;
     }
     Py_RETURN_NONE;
@@ -436,9 +258,8 @@ PyDoc_STRVAR(join_doc, "join($self, /)\n--\n\n"
 static PyObject *
 queue_join(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    QueueObject *self = QueueObject_CAST(op);
     cot_status status;
-    if (cot_block(self->state, &join_op, self->queue, COT_NEVER, &status)
+    if (cot_block(state_of(op), &join_op, queue_of(op), COT_NEVER, &status)
         < 0) {
         return NULL;
     }
@@ -454,16 +275,16 @@ static PyObject *
 queue_shutdown(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                PyObject *kwnames)
 {
-    static const char *const names[] = {"immediate"};
+    static const signature shutdown = {"shutdown", 0, 1, {"immediate"}};
     PyObject *values[1];
-    if (parse("shutdown", args, nargs, kwnames, names, 0, 1, values) < 0) {
+    if (parse_arguments(&shutdown, args, nargs, kwnames, values) < 0) {
         return NULL;
     }
     int immediate = values[0] ? PyObject_IsTrue(values[0]) : 0;
     if (immediate < 0) {
         return NULL;
     }
-    cot_queue_shut_down(QueueObject_CAST(op)->queue, immediate);
+    cot_queue_shut_down(queue_of(op), immediate);
     Py_RETURN_NONE;
 }
 
@@ -473,7 +294,7 @@ PyDoc_STRVAR(qsize_doc, "qsize($self, /)\n--\n\n"
 static PyObject *
 queue_qsize(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromSize_t(cot_queue_len(QueueObject_CAST(op)->queue));
+    return PyLong_FromSize_t(cot_queue_len(queue_of(op)));
 }
 
 PyDoc_STRVAR(empty_doc, "empty($self, /)\n--\n\n"
@@ -482,7 +303,7 @@ PyDoc_STRVAR(empty_doc, "empty($self, /)\n--\n\n"
 static PyObject *
 queue_empty(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(cot_queue_len(QueueObject_CAST(op)->queue) == 0);
+    return PyBool_FromLong(cot_queue_len(queue_of(op)) == 0);
 }
 
 PyDoc_STRVAR(full_doc, "full($self, /)\n--\n\n"
@@ -491,7 +312,7 @@ PyDoc_STRVAR(full_doc, "full($self, /)\n--\n\n"
 static PyObject *
 queue_full(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    cot_queue *queue = QueueObject_CAST(op)->queue;
+    cot_queue *queue = queue_of(op);
     size_t capacity = cot_queue_capacity(queue);
     return PyBool_FromLong(capacity != 0 && cot_queue_len(queue) >= capacity);
 }
@@ -502,7 +323,7 @@ PyDoc_STRVAR(reduce_doc, "__reduce__($self, /)\n--\n\n"
 static PyObject *
 queue_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    PyErr_SetString(QueueObject_CAST(op)->state->not_shareable_error,
+    PyErr_SetString(state_of(op)->not_shareable_error,
                     "a coterie.Queue lives in this process only: it travels "
                     "between interpreters, not in a pickle");
     return NULL;
@@ -511,7 +332,7 @@ queue_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 queue_get_maxsize(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSize_t(cot_queue_capacity(QueueObject_CAST(op)->queue));
+    return PyLong_FromSize_t(cot_queue_capacity(queue_of(op)));
 }
 
 static PyMethodDef queue_methods[] = {
@@ -539,12 +360,6 @@ static PyGetSetDef queue_getset[] = {
     {NULL},
 };
 
-static PyMemberDef queue_members[] = {
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(QueueObject, weakrefs),
-     Py_READONLY},
-    {NULL},
-};
-
 PyDoc_STRVAR(
     queue_doc,
     "Queue(maxsize=0)\n--\n\n"
@@ -556,20 +371,20 @@ PyDoc_STRVAR(
 static PyType_Slot queue_slots[] = {
     {Py_tp_doc, (void *)queue_doc},
     {Py_tp_new, queue_new},
-    {Py_tp_traverse, queue_traverse},
-    {Py_tp_dealloc, queue_dealloc},
+    {Py_tp_traverse, shared_traverse},
+    {Py_tp_dealloc, shared_dealloc},
     {Py_tp_repr, queue_repr},
-    {Py_tp_hash, queue_hash},
-    {Py_tp_richcompare, queue_richcompare},
+    {Py_tp_hash, shared_hash},
+    {Py_tp_richcompare, shared_richcompare},
     {Py_tp_methods, queue_methods},
-    {Py_tp_members, queue_members},
+    {Py_tp_members, shared_members},
     {Py_tp_getset, queue_getset},
     {0, NULL},
 };
 
 PyType_Spec cot_queue_spec = {
     .name = "coterie.queue.Queue",
-    .basicsize = sizeof(QueueObject),
+    .basicsize = sizeof(SharedObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = queue_slots,

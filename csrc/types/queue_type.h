@@ -3,16 +3,18 @@
 #ifndef COT_TYPES_QUEUE_TYPE_H
 #define COT_TYPES_QUEUE_TYPE_H
 
+#include "core/queue.h"
 #include "types/state.h"
 
 extern PyType_Spec cot_queue_spec;
 
-// The object of this interpreter for the queue: a new reference.  The same
-// object as long as it lives.
-PyObject *queue_wrap(module_state *state, cot_object *object);
-
-// The core object behind a Queue, lent; NULL, without an exception, if `obj`
-// is none.
-cot_object *queue_unwrap(module_state *state, PyObject *obj);
+// cot_queue_put and cot_queue_get, waiting by cot_block and answering as it
+// does.  The payload is adopted, and destroyed if it was not put.
+int queue_block_to_put(module_state *state, cot_queue *queue,
+                       cot_payload *payload, int64_t deadline_ns,
+                       cot_status *status);
+int queue_block_to_get(module_state *state, cot_queue *queue,
+                       int64_t deadline_ns, cot_status *status,
+                       cot_payload **payload);
 
 #endif

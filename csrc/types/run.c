@@ -1,6 +1,7 @@
 #include "types/run.h"
 
 #include "types/errors.h"
+#include "types/shared_buffer.h"
 
 cot_parker *
 run_parker(const module_state *state, cot_parker *local)
@@ -62,6 +63,7 @@ PyObject *
 run_call(module_state *state, cot_function *definition,
          const cot_payload *call, cot_call_kind kind)
 {
+    buffer_owner_reclaim(state->buffers);
     PyObject *function = cot_function_load(&state->codec, definition);
     if (function == NULL) {
         return NULL;

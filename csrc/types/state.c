@@ -1,5 +1,8 @@
 #include "types/state.h"
 
+#define QUEUES "coterie.interpreters.queues"
+#define CHANNELS "coterie.interpreters.channels"
+
 static const struct {
     const char *module;
     const char *name;
@@ -21,6 +24,20 @@ static const struct {
                                     "InterpreterNotFoundError"},
     [LAZY_RELAYED_CALL] = {"coterie._output", "relayed_call"},
     [LAZY_EXECUTION_FAILED] = {"coterie._outcome", "execution_failed"},
+    [LAZY_QUEUE_EMPTY] = {QUEUES, "QueueEmpty"},
+    [LAZY_QUEUE_FULL] = {QUEUES, "QueueFull"},
+    [LAZY_QUEUE_NOT_FOUND] = {QUEUES, "QueueNotFoundError"},
+    [LAZY_QUEUE_ITEM_DESTROYED] = {QUEUES, "ItemInterpreterDestroyed"},
+    [LAZY_QUEUE_FLAG_OF] = {QUEUES, "_flag_of"},
+    [LAZY_QUEUE_CONSTANT_OF] = {QUEUES, "_constant_of"},
+    [LAZY_CHANNEL_NOT_FOUND] = {CHANNELS, "ChannelNotFoundError"},
+    [LAZY_CHANNEL_CLOSED] = {CHANNELS, "ChannelClosedError"},
+    [LAZY_CHANNEL_EMPTY] = {CHANNELS, "ChannelEmptyError"},
+    [LAZY_CHANNEL_NOT_EMPTY] = {CHANNELS, "ChannelNotEmptyError"},
+    [LAZY_CHANNEL_INFO] = {CHANNELS, "ChannelInfo"},
+    [LAZY_CHANNEL_FLAG_OF] = {CHANNELS, "_flag_of"},
+    [LAZY_CHANNEL_CONSTANT_OF] = {CHANNELS, "_constant_of"},
+    [LAZY_CHANNEL_TAKE_UNBOUND] = {CHANNELS, "_take_unbound"},
 };
 
 PyObject *

@@ -30,14 +30,30 @@ typedef enum {
     LAZY_INTERPRETER_NOT_FOUND,
     LAZY_EXECUTION_FAILED,
     LAZY_RELAYED_CALL,
+    LAZY_QUEUE_EMPTY,
+    LAZY_QUEUE_FULL,
+    LAZY_QUEUE_NOT_FOUND,
+    LAZY_QUEUE_ITEM_DESTROYED,
+    LAZY_QUEUE_FLAG_OF,
+    LAZY_QUEUE_CONSTANT_OF,
+    LAZY_CHANNEL_NOT_FOUND,
+    LAZY_CHANNEL_CLOSED,
+    LAZY_CHANNEL_EMPTY,
+    LAZY_CHANNEL_NOT_EMPTY,
+    LAZY_CHANNEL_INFO,
+    LAZY_CHANNEL_FLAG_OF,
+    LAZY_CHANNEL_CONSTANT_OF,
+    LAZY_CHANNEL_TAKE_UNBOUND,
     LAZY_LEN,
 } lazy_name;
 
 typedef struct run_host run_host;
+typedef struct buffer_owner buffer_owner;
 
 typedef struct {
     cot_codec codec;
     cot_home *home;        // shared: one reference
+    buffer_owner *buffers;  // shared: one reference
     bool is_main;          // of the main interpreter
     bool is_leaving;       // the interpreter is about to end
     bool was_interrupted;  // KeyboardInterrupt has left a wait of ours
@@ -47,9 +63,13 @@ typedef struct {
                      // and may be interrupted (types/run.h), or NULL
 
     PyTypeObject *queue_type;  // owned, as all below
+    PyTypeObject *interpreter_queue_type;
     PyTypeObject *future_type;
     PyTypeObject *pool_type;
     PyTypeObject *interpreter_type;
+    PyTypeObject *recv_channel_type;
+    PyTypeObject *send_channel_type;
+    PyTypeObject *shared_buffer_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;

@@ -36,6 +36,9 @@ a_home_is_empty_at_first(void)
     CHECK_EQ(list_workers(home).len, 0);
     CHECK_EQ(cot_home_count(home), 0);
     CHECK_EQ(cot_home_join(home, &parker, COT_NOW), COT_OK);
+    cot_home *other = cot_home_create();
+    CHECK(cot_home_id(home) != 0 && cot_home_id(home) != cot_home_id(other));
+    cot_home_unref(other);
     cot_home_unref(home);
     cot_home_unref(NULL);
 }

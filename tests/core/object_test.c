@@ -62,6 +62,22 @@ the_last_reference_destroys(void)
 }
 
 static void
+what_is_gone_cannot_be_had_again(void)
+{
+    thing self = {0};
+    cot_object *dead = NULL;
+    cot_object_init(&self.object, &thing_class);
+    CHECK(cot_object_try_ref(&self.object));
+    CHECK_EQ(atomic_load(&self.object.refs), 2);
+    cot_object_unref(&self.object);
+    cot_object_release(&self.object, &dead);
+    CHECK(!cot_object_try_ref(&self.object));
+    CHECK_EQ(atomic_load(&self.object.refs), 0);
+    cot_object_bury(dead);
+    CHECK_EQ(atomic_load(&self.destroyed), 1);
+}
+
+static void
 unref_takes_null(void)
 {
     cot_object_unref(NULL);
@@ -105,6 +121,7 @@ main(int argc, char **argv)
         TEST(an_object_starts_with_one_reference),
         TEST(ids_are_never_used_twice),
         TEST(the_last_reference_destroys),
+        TEST(what_is_gone_cannot_be_had_again),
         TEST(unref_takes_null),
         TEST(who_destroys_sees_what_all_wrote),
         {0},

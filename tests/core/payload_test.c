@@ -87,6 +87,40 @@ destroy_takes_null(void)
     cot_payload_destroy(NULL);
 }
 
+static void
+an_unbound_payload_holds_nothing(void)
+{
+    cot_object object, *dead = NULL;
+    cot_object_init(&object, &thing_class);
+    cot_payload *payload = cot_payload_create(100000, COT_PICKLED);
+    CHECK_EQ(payload->origin, 0);
+    cot_payload_bind(payload, 17, COT_UNBOUND_ERROR);
+    CHECK_EQ(payload->origin, 17);
+    CHECK_EQ(cot_payload_attach(payload, &object), COT_OK);
+    payload = cot_payload_unbind(payload, &dead);
+    CHECK_EQ(payload->format, COT_UNBOUND);
+    CHECK_EQ(payload->unbound_op, COT_UNBOUND_ERROR);
+    CHECK_EQ(payload->origin, 0);
+    CHECK_EQ(payload->len, 0);
+    CHECK_EQ(payload->objects_len, 0);
+    CHECK_EQ(atomic_load(&object.refs), 1);
+    CHECK(dead == NULL);
+    cot_payload_destroy(payload);
+}
+
+static void
+a_payload_to_be_removed_is_gone(void)
+{
+    cot_object object, *dead = NULL;
+    cot_object_init(&object, &thing_class);
+    cot_payload *payload = number_payload(7);
+    cot_payload_bind(payload, 17, COT_UNBOUND_REMOVE);
+    CHECK_EQ(cot_payload_attach(payload, &object), COT_OK);
+    cot_object_unref(&object);
+    CHECK(cot_payload_unbind(payload, &dead) == NULL);
+    CHECK(dead == &object);  // whom the payload alone held
+}
+
 static bool
 build_with_objects(void *arg)
 {
@@ -123,6 +157,8 @@ main(int argc, char **argv)
         TEST(objects_are_held_in_order),
         TEST(an_object_may_be_held_twice),
         TEST(destroy_takes_null),
+        TEST(an_unbound_payload_holds_nothing),
+        TEST(a_payload_to_be_removed_is_gone),
         TEST(memory_may_run_out),
         {0},
     };

@@ -21,6 +21,8 @@ from coterie._errors import (
     InterpreterError,
     InterpreterNotFoundError,
 )
+from coterie.interpreters.queues import Queue, QueueEmpty, QueueFull
+from coterie.interpreters.queues import create as create_queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ __all__ = [
     "InterpreterError",
     "InterpreterNotFoundError",
     "NotShareableError",
+    "Queue",
+    "QueueEmpty",
+    "QueueFull",
     "create",
+    "create_queue",
     "get_current",
     "get_main",
     "is_shareable",

@@ -1,0 +1,637 @@
+#include "core/channel.h"
+
+#include "core/home.h"
+#include "core/registry.h"
+#include "port/memory.h"
+
+#include <stddef.h>
+
+// Who stands in a line: an item, alone or with its sender, or a receiver.
+//
+// One that waits lives on the stack of who waits; it leaves the line, with the
+// lock held, before that one goes on.  An item alone lives on the heap.  When a
+// receiver makes room by taking such an item, the first sender that waits gets
+// the place on the heap for its own item, so nothing is allocated there.
+typedef enum {
+    PARTY_BUFFERED,  // an item alone
+    PARTY_WAITING,
+    PARTY_MET,      // the item was handed over
+    PARTY_REFUSED,  // by a close
+} party_state;
+
+typedef struct party {
+    struct party *next;
+    struct party *prev;
+    cot_payload *payload;  // owned while in line
+    cot_waitlist waiter;  // who waits here, one at most
+    party_state state;
+} party;
+
+typedef struct {
+    party *first;
+    party *last;
+} party_line;
+
+typedef struct {
+    cot_object object;
+    cot_channel *channel;  // shared: one reference
+} channel_end;
+
+// The numbers are written under the lock and read anywhere as hints.
+struct cot_channel {
+    cot_object object;
+    size_t capacity;            // constant
+    cot_unbound_op unbound_op;  // constant
+    cot_lock lock;         // guards all below
+    party_line items;      // empty if receivers is not
+    party_line receivers;  // empty if items is not
+    party *first_sender;   // borrowed: the first in items that waits, or NULL
+    channel_end *ends[2];  // borrowed, by cot_channel_side; or NULL
+    atomic_size_t len;     // of items
+    atomic_size_t receivers_len;
+    atomic_size_t buffered;  // of items that are alone
+    atomic_bool is_send_closed;
+    atomic_bool is_recv_closed;
+};
+
+static size_t
+get_hint(const atomic_size_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void
+add_hint(atomic_size_t *number, size_t value)
+{
+    atomic_store_explicit(number, get_hint(number) + value,
+                          memory_order_relaxed);
+}
+
+static void
+subtract_hint(atomic_size_t *number, size_t value)
+{
+    atomic_store_explicit(number, get_hint(number) - value,
+                          memory_order_relaxed);
+}
+
+// ---- lines ---------------------------------------------------------------
+
+static void
+append(party_line *line, party *one)
+{
+    one->next = NULL;
+    one->prev = line->last;
+    *(line->last ? &line->last->next : &line->first) = one;
+    line->last = one;
+}
+
+static void
+leave(party_line *line, party *one)
+{
+    *(one->prev ? &one->prev->next : &line->first) = one->next;
+    *(one->next ? &one->next->prev : &line->last) = one->prev;
+}
+
+// Puts one where the other stands.
+static void
+take_place(party_line *line, party *one, const party *other)
+{
+    one->next = other->next;
+    one->prev = other->prev;
+    *(one->prev ? &one->prev->next : &line->first) = one;
+    *(one->next ? &one->next->prev : &line->last) = one;
+}
+
+static party *
+next_sender(party *one)
+{
+    while (one != NULL && one->state != PARTY_WAITING) {
+        one = one->next;
+    }
+    return one;
+}
+
+static void
+append_item_locked(cot_channel *channel, party *one)
+{
+    append(&channel->items, one);
+    add_hint(&channel->len, 1);
+    if (one->state == PARTY_BUFFERED) {
+        add_hint(&channel->buffered, 1);
+    }
+    else if (channel->first_sender == NULL) {
+        channel->first_sender = one;
+    }
+}
+
+static void
+remove_item_locked(cot_channel *channel, party *one)
+{
+    if (channel->first_sender == one) {
+        channel->first_sender = next_sender(one->next);
+    }
+    leave(&channel->items, one);
+    subtract_hint(&channel->len, 1);
+    if (one->state == PARTY_BUFFERED) {
+        subtract_hint(&channel->buffered, 1);
+    }
+}
+
+static void
+append_receiver_locked(cot_channel *channel, party *one)
+{
+    append(&channel->receivers, one);
+    add_hint(&channel->receivers_len, 1);
+}
+
+static void
+remove_receiver_locked(cot_channel *channel, party *one)
+{
+    leave(&channel->receivers, one);
+    subtract_hint(&channel->receivers_len, 1);
+}
+
+// Ends the wait of one that has left its line: whom to unpark once the lock is
+// released.  One that is in line always stands on its list, too.
+static cot_parker *
+settle(party *one, party_state state)
+{
+    one->state = state;
+    return cot_waitlist_pop(&one->waiter);
+}
+
+// ---- life ----------------------------------------------------------------
+
+static void
+channel_destroy(cot_object *object, cot_object **dead)
+{
+    cot_channel *channel = cot_channel_from_object(object);
+    cot_registry_remove(object);
+    // Who waits has a reference: all of the items are alone.
+    party *one = channel->items.first;
+    while (one != NULL) {
+        party *next = one->next;
+        cot_payload_dissolve(one->payload, dead);
+        cot_free(one);
+        one = next;
+    }
+    cot_free(channel);
+}
+
+static void interpreter_ended(cot_object *object, const cot_home *home);
+
+const cot_class cot_channel_class = {
+    .name = "Channel",
+    .destroy = channel_destroy,
+    .interpreter_ended = interpreter_ended,
+};
+
+cot_channel *
+cot_channel_create(size_t capacity, cot_unbound_op unbound_op)
+{
+    cot_channel *channel = cot_alloc_zeroed(sizeof(*channel));
+    if (channel != NULL) {
+        cot_object_init(&channel->object, &cot_channel_class);
+        channel->capacity = capacity;
+        channel->unbound_op = unbound_op;
+        cot_registry_add(&channel->object);
+    }
+    return channel;
+}
+
+cot_object *
+cot_channel_object(cot_channel *channel)
+{
+    return &channel->object;
+}
+
+cot_channel *
+cot_channel_from_object(cot_object *object)
+{
+    return (cot_channel *)((char *)object - offsetof(cot_channel, object));
+}
+
+static party *
+new_buffered(cot_payload *payload)
+{
+    party *one = cot_alloc_zeroed(sizeof(*one));
+    if (one != NULL) {
+        one->payload = payload;
+        one->state = PARTY_BUFFERED;
+    }
+    return one;
+}
+
+// ---- send ----------------------------------------------------------------
+
+static cot_status
+buffer_locked(cot_channel *channel, cot_payload *payload)
+{
+    party *one = new_buffered(payload);
+    if (one == NULL) {
+        return COT_NO_MEMORY;
+    }
+    append_item_locked(channel, one);
+    return COT_OK;
+}
+
+// Hands the item to the first receiver that waits: whom to unpark, or NULL if
+// there is none.
+static cot_parker *
+hand_over_locked(cot_channel *channel, cot_payload *payload)
+{
+    party *receiver = channel->receivers.first;
+    if (receiver == NULL) {
+        return NULL;
+    }
+    remove_receiver_locked(channel, receiver);
+    receiver->payload = payload;
+    return settle(receiver, PARTY_MET);
+}
+
+static cot_status
+wait_with_item_locked(cot_channel *channel, cot_parker *parker,
+                      int64_t deadline_ns, cot_payload *payload)
+{
+    party sender = {.payload = payload, .state = PARTY_WAITING};
+    append_item_locked(channel, &sender);
+    cot_status waited = cot_wait_locked(&sender.waiter, &channel->lock, parker,
+                                        deadline_ns);
+    if (sender.state == PARTY_WAITING) {
+        remove_item_locked(channel, &sender);
+        return waited;
+    }
+    return sender.state == PARTY_MET ? COT_OK : COT_SHUT_DOWN;
+}
+
+cot_status
+cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
+                 cot_payload *payload)
+{
+    cot_status status = COT_OK;
+    cot_parker *receiver = NULL;
+    cot_lock_acquire(&channel->lock);
+    if (channel->is_send_closed) {
+        status = COT_SHUT_DOWN;
+    }
+    else if (channel->receivers.first != NULL) {
+        receiver = hand_over_locked(channel, payload);
+    }
+    else if (get_hint(&channel->buffered) < channel->capacity) {
+        status = buffer_locked(channel, payload);
+    }
+    else if (deadline_ns == COT_NOW) {
+        status = COT_TIMED_OUT;
+    }
+    else {
+        status = wait_with_item_locked(channel, parker, deadline_ns, payload);
+    }
+    cot_lock_release(&channel->lock);
+    if (receiver != NULL) {
+        cot_unpark(receiver);
+    }
+    return status;
+}
+
+cot_status
+cot_channel_post(cot_channel *channel, cot_payload *payload,
+                 bool *was_awaited)
+{
+    cot_status status = COT_OK;
+    cot_parker *receiver = NULL;
+    cot_lock_acquire(&channel->lock);
+    *was_awaited = channel->receivers.first != NULL;
+    if (channel->is_send_closed) {
+        status = COT_SHUT_DOWN;
+    }
+    else if (*was_awaited) {
+        receiver = hand_over_locked(channel, payload);
+    }
+    else {
+        status = buffer_locked(channel, payload);
+    }
+    cot_lock_release(&channel->lock);
+    if (receiver != NULL) {
+        cot_unpark(receiver);
+    }
+    return status;
+}
+
+// ---- receive -------------------------------------------------------------
+
+// Lets the first sender that waits go, if there is room for its item: whom to
+// unpark, or NULL.  *place is what an item alone has left; it is taken for
+// that, or stays the caller's.
+static cot_parker *
+let_in_locked(cot_channel *channel, party **place)
+{
+    party *sender = channel->first_sender;
+    if (sender == NULL || get_hint(&channel->buffered) >= channel->capacity) {
+        return NULL;
+    }
+    party *one = *place;
+    *place = NULL;
+    one->payload = sender->payload;
+    one->state = PARTY_BUFFERED;
+    take_place(&channel->items, one, sender);
+    add_hint(&channel->buffered, 1);
+    channel->first_sender = next_sender(one->next);
+    return settle(sender, PARTY_MET);
+}
+
+// Takes the oldest item: whom to unpark, or NULL.  *place is as above.
+static cot_parker *
+take_first_locked(cot_channel *channel, cot_payload **payload, party **place)
+{
+    party *first = channel->items.first;
+    remove_item_locked(channel, first);
+    *payload = first->payload;
+    if (first->state == PARTY_WAITING) {
+        return settle(first, PARTY_MET);
+    }
+    *place = first;
+    return let_in_locked(channel, place);
+}
+
+static cot_status
+wait_for_item_locked(cot_channel *channel, cot_parker *parker,
+                     int64_t deadline_ns, cot_payload **payload)
+{
+    party receiver = {.state = PARTY_WAITING};
+    append_receiver_locked(channel, &receiver);
+    cot_status waited = cot_wait_locked(&receiver.waiter, &channel->lock,
+                                        parker, deadline_ns);
+    if (receiver.state == PARTY_WAITING) {
+        remove_receiver_locked(channel, &receiver);
+        return waited;
+    }
+    if (receiver.state == PARTY_REFUSED) {
+        return COT_SHUT_DOWN;
+    }
+    *payload = receiver.payload;
+    return COT_OK;
+}
+
+cot_status
+cot_channel_recv(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
+                 cot_payload **payload)
+{
+    cot_status status = COT_OK;
+    cot_parker *sender = NULL;
+    party *place = NULL;
+    cot_lock_acquire(&channel->lock);
+    if (channel->items.first != NULL) {
+        sender = take_first_locked(channel, payload, &place);
+    }
+    else if (channel->is_send_closed) {
+        status = COT_SHUT_DOWN;
+    }
+    else if (deadline_ns == COT_NOW) {
+        status = COT_TIMED_OUT;
+    }
+    else {
+        status = wait_for_item_locked(channel, parker, deadline_ns, payload);
+    }
+    cot_lock_release(&channel->lock);
+    if (sender != NULL) {
+        cot_unpark(sender);
+    }
+    cot_free(place);
+    return status;
+}
+
+// ---- the end -------------------------------------------------------------
+
+static void
+refuse_receivers_locked(cot_channel *channel)
+{
+    party *one;
+    while ((one = channel->receivers.first) != NULL) {
+        remove_receiver_locked(channel, one);
+        cot_unpark(settle(one, PARTY_REFUSED));
+    }
+}
+
+// Sends senders away; the items that are alone come out as a list of their own,
+// to be destroyed without the lock.
+static party *
+empty_locked(cot_channel *channel)
+{
+    party *dropped = NULL, *one;
+    while ((one = channel->items.first) != NULL) {
+        remove_item_locked(channel, one);
+        if (one->state == PARTY_WAITING) {
+            cot_unpark(settle(one, PARTY_REFUSED));
+        }
+        else {
+            one->next = dropped;
+            dropped = one;
+        }
+    }
+    return dropped;
+}
+
+static void
+destroy_dropped(party *one)
+{
+    while (one != NULL) {
+        party *next = one->next;
+        cot_payload_destroy(one->payload);
+        cot_free(one);
+        one = next;
+    }
+}
+
+cot_status
+cot_channel_close(cot_channel *channel, cot_channel_side side,
+                  bool drops_items)
+{
+    cot_status status = COT_OK;
+    party *dropped = NULL;
+    bool closes_recv = side == COT_RECV_END || drops_items;
+    cot_lock_acquire(&channel->lock);
+    if (closes_recv ? cot_channel_refuses_recv(channel)
+                    : channel->is_send_closed) {
+        status = COT_SHUT_DOWN;
+    }
+    else if (closes_recv && !drops_items
+             && get_hint(&channel->buffered) != 0) {
+        status = COT_AGAIN;
+    }
+    else {
+        channel->is_send_closed = true;
+        if (closes_recv) {
+            channel->is_recv_closed = true;
+            dropped = empty_locked(channel);
+        }
+        refuse_receivers_locked(channel);
+    }
+    cot_lock_release(&channel->lock);
+    destroy_dropped(dropped);
+    return status;
+}
+
+// Gives the places of items that were removed to senders that wait; the other
+// places are left.
+static party *
+refill_locked(cot_channel *channel, party *places)
+{
+    while (places != NULL) {
+        party *place = places;
+        places = place->next;
+        cot_parker *sender = let_in_locked(channel, &place);
+        if (sender == NULL) {
+            place->next = places;
+            return place;
+        }
+        cot_unpark(sender);
+    }
+    return NULL;
+}
+
+static void
+interpreter_ended(cot_object *object, const cot_home *home)
+{
+    cot_channel *channel = cot_channel_from_object(object);
+    uint64_t origin = cot_home_id(home);
+    party *places = NULL, *next;
+    cot_object *dead = NULL;
+    cot_lock_acquire(&channel->lock);
+    for (party *one = channel->items.first; one != NULL; one = next) {
+        next = one->next;
+        if (one->payload->origin != origin) {
+            continue;
+        }
+        // It is alone: threads of that interpreter wait nowhere any more.
+        one->payload = cot_payload_unbind(one->payload, &dead);
+        if (one->payload == NULL) {
+            remove_item_locked(channel, one);
+            one->next = places;
+            places = one;
+        }
+    }
+    places = refill_locked(channel, places);
+    cot_lock_release(&channel->lock);
+    destroy_dropped(places);
+    cot_object_bury(dead);
+}
+
+// ---- hints ---------------------------------------------------------------
+
+bool
+cot_channel_refuses_send(const cot_channel *channel)
+{
+    return channel->is_send_closed;
+}
+
+bool
+cot_channel_refuses_recv(const cot_channel *channel)
+{
+    return channel->is_recv_closed
+           || (channel->is_send_closed && get_hint(&channel->len) == 0);
+}
+
+size_t
+cot_channel_len(const cot_channel *channel)
+{
+    return get_hint(&channel->len);
+}
+
+size_t
+cot_channel_capacity(const cot_channel *channel)
+{
+    return channel->capacity;
+}
+
+cot_unbound_op
+cot_channel_unbound_op(const cot_channel *channel)
+{
+    return channel->unbound_op;
+}
+
+bool
+cot_channel_can_send(const cot_channel *channel)
+{
+    return get_hint(&channel->receivers_len) > 0
+           || get_hint(&channel->buffered) < channel->capacity
+           || channel->is_send_closed;
+}
+
+bool
+cot_channel_can_recv(const cot_channel *channel)
+{
+    return get_hint(&channel->len) > 0 || channel->is_send_closed;
+}
+
+// ---- ends ----------------------------------------------------------------
+
+static channel_end *
+end_from_object(const cot_object *object)
+{
+    return (channel_end *)((char *)(uintptr_t)object
+                           - offsetof(channel_end, object));
+}
+
+static void
+end_destroy(cot_object *object, cot_object **dead)
+{
+    channel_end *end = end_from_object(object);
+    cot_channel *channel = end->channel;
+    channel_end **current = &channel->ends[cot_channel_side_of_end(object)];
+    cot_lock_acquire(&channel->lock);
+    if (*current == end) {  // else another has taken its place already
+        *current = NULL;
+    }
+    cot_lock_release(&channel->lock);
+    cot_object_release(&channel->object, dead);
+    cot_free(end);
+}
+
+const cot_class cot_recv_end_class = {
+    .name = "RecvChannel",
+    .destroy = end_destroy,
+};
+
+const cot_class cot_send_end_class = {
+    .name = "SendChannel",
+    .destroy = end_destroy,
+};
+
+static channel_end *
+new_end(cot_channel *channel, cot_channel_side side)
+{
+    channel_end *end = cot_alloc_zeroed(sizeof(*end));
+    if (end != NULL) {
+        cot_object_init(&end->object, side == COT_SEND_END
+                                          ? &cot_send_end_class
+                                          : &cot_recv_end_class);
+        end->channel = channel;
+        cot_object_ref(&channel->object);
+    }
+    return end;
+}
+
+cot_object *
+cot_channel_end(cot_channel *channel, cot_channel_side side)
+{
+    cot_lock_acquire(&channel->lock);
+    channel_end *end = channel->ends[side];
+    if (end == NULL || !cot_object_try_ref(&end->object)) {
+        end = new_end(channel, side);
+        channel->ends[side] = end;
+    }
+    cot_lock_release(&channel->lock);
+    return end ? &end->object : NULL;
+}
+
+cot_channel *
+cot_channel_of_end(const cot_object *end)
+{
+    return end_from_object(end)->channel;
+}
+
+cot_channel_side
+cot_channel_side_of_end(const cot_object *end)
+{
+    return end->cls == &cot_send_end_class ? COT_SEND_END : COT_RECV_END;
+}
