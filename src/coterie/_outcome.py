@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _OWN = ("coterie._inside", "coterie._output")
 
 
+# What runs between a call of ours and the code that it is about.
+_OURS = frozenset({"coterie._inside", "coterie._output"})
+
+
 def account_for(exc: BaseException, with_exception: int) -> Account:
     """Return what is sent of *exc*; called in the worker.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import CodeType, TracebackType
     from typing import Any, Literal, Self
 
-    from coterie._output import CapturedOutput
+    from coterie._output import Captured
 
 __all__ = [
     "ExecutionFailed",
@@ -320,16 +320,16 @@ class Interpreter(_core.Interpreter):
         if self._exists():
             self.close(interrupt=exc_type is not None)
 
-    def capture_output(self) -> CapturedOutput:
+    def capture_output(self) -> Captured:
         """Capture what code in it writes to sys.stdout and sys.stderr.
 
         A context manager; its `stdout` and `stderr` are what was written so
         far, as text, `stdout_bytes` and `stderr_bytes` as bytes.
         """
-        from coterie._output import CapturedOutput
+        from coterie._output import Captured
 
         self._check("capture the output of")
-        return CapturedOutput(self._call)
+        return Captured(self)
 
     # ---- like a thread -----------------------------------------------------
 
