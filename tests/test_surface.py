@@ -17,6 +17,7 @@ MODULES = [
     "coterie",
     "coterie.executor",
     "coterie.interpreters",
+    "coterie.interpreters.queues",
     "coterie.queue",
     "coterie._map",
     "coterie._core",
