@@ -290,31 +290,21 @@ def test_a_timeout_may_be_longer_than_any_clock():
     assert q.get(timeout=1e300) == "there"
 
 
-def test_threads_of_two_interpreters_share_a_queue(interp):
+def test_threads_and_interpreters_share_a_queue(interp, in_threads):
     q, answer = queues.create(2), queues.create()
 
-    def serve():
+    def serve(q, answer):
         for n in iter(q.get, None):
             answer.put(n + 1)
 
-    def serve_in_threads():
-        import threading
-
-        threads = [threading.Thread(target=serve) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    served = interp.call_in_thread(serve_in_threads)
+    served = interp.call_in_thread(serve, q, answer)
     with coterie.Executor(1) as pool:
         fed = pool.submit(lambda: [q.put(n) for n in range(200)])
-        got = take(answer, 200)
+        got = in_threads(take, [(answer, 50)] * 4)
         fed.result()
-    for _ in range(3):
-        q.put(None)
+    q.put(None)
     served.result()
-    assert sorted(got) == list(range(1, 201))
+    assert sorted(itertools.chain.from_iterable(got)) == list(range(1, 201))
 
 
 @pytest.mark.parametrize("gil", ["own", "shared"])
@@ -381,40 +371,3 @@ def test_syncobj_goes_with_the_queue():
             pool.submit(q.put, ValueError("text")).result()
         pool.submit(q.put, ("a", [1], q)).result()
         assert q.get() == ("a", [1], q)
-
-
-# ---- the blocks of PEP 734's HOWTO, with their evident slips mended ----------
-
-
-def test_howto_a_queue_is_bound_in_main():
-    queue = interpreters.queues.create()
-    interp = interpreters.create()
-    interp.prepare_main(queue=queue)
-
-    queue.put("spam!")
-    interp.exec("""
-        msg = queue.get()
-        """)
-    assert interp.get_main_attr("msg") == "spam!"
-    interp.close()
-
-
-def test_howto_syncobj():
-    queue1 = interpreters.queues.create()
-    queue2 = interpreters.queues.create(syncobj=True)
-    interp = interpreters.create()
-    interp.prepare_main(queue1=queue1, queue2=queue2)
-
-    queue1.put("spam!")
-    queue1.put("spam!", syncobj=True)
-    queue2.put("spam!")
-    queue2.put("spam!", syncobj=False)
-    interp.exec("""
-        msg1 = queue1.get()
-        msg2 = queue1.get()
-        msg3 = queue2.get()
-        msg4 = queue2.get()
-        """)
-    got = [interp.get_main_attr(f"msg{n}") for n in (1, 2, 3, 4)]
-    interp.close()
-    assert got == ["spam!"] * 4
