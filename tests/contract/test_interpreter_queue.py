@@ -407,7 +407,6 @@ def worker_of_a_pool():
 
 @contextmanager
 def interpreter_of(make):
-    """Not closed by the garbage collector, but at the end of the block."""
     interpreter = make()
 
     def run(code, **names):
@@ -421,6 +420,20 @@ def interpreter_of(make):
         interpreter.close()
 
 
+@contextmanager
+def interpreter_of_theirs():
+    """With queues of ours, which it finds by their ids."""
+    with interpreter_of(stdlib.create) as run_there:
+
+        def run(code, **names):
+            run_there("from coterie.interpreters.queues import Queue")
+            for name, q in names.items():
+                run_there(f"{name} = Queue({q.id})")
+            run_there(code)
+
+        yield run
+
+
 MORTALS = {
     "coterie-worker": (queues, worker_of_a_pool),
     "coterie-own-gil": (queues, lambda: interpreter_of(interpreters.create)),
@@ -431,6 +444,7 @@ MORTALS = {
 }
 if "stdlib" in MODULES:
     MORTALS["stdlib"] = stdlib_queues, lambda: interpreter_of(stdlib.create)
+    MORTALS["coterie-in-stdlib"] = queues, interpreter_of_theirs
 
 
 def mortals(*but):
