@@ -3,24 +3,24 @@
 #include "types/blocking.h"
 
 static int
-refuse_name(const signature *signature, PyObject *name, bool is_known)
+refuse_name(const signature *expected, PyObject *name, bool is_known)
 {
     PyErr_Format(PyExc_TypeError,
                  is_known ? "%s() got multiple values for argument '%U'"
                           : "%s() got an unexpected keyword argument '%U'",
-                 signature->function, name);
+                 expected->function, name);
     return -1;
 }
 
 int
-parse_arguments(const signature *signature, PyObject *const *args,
+parse_arguments(const signature *expected, PyObject *const *args,
                 Py_ssize_t nargs, PyObject *kwnames, PyObject **values)
 {
-    const char *const *names = signature->names;
-    if (nargs > signature->positional) {
+    const char *const *names = expected->names;
+    if (nargs > expected->positional) {
         PyErr_Format(PyExc_TypeError,
                      "%s() takes at most %d arguments (%zd given)",
-                     signature->function, signature->positional, nargs);
+                     expected->function, expected->positional, nargs);
         return -1;
     }
     for (int i = 0; names[i] != NULL; i++) {
@@ -34,15 +34,15 @@ parse_arguments(const signature *signature, PyObject *const *args,
             at++;
         }
         if (names[at] == NULL || values[at] != NULL) {
-            return refuse_name(signature, name, names[at] != NULL);
+            return refuse_name(expected, name, names[at] != NULL);
         }
         values[at] = args[nargs + i];
     }
-    for (int i = 0; i < signature->required; i++) {
+    for (int i = 0; i < expected->required; i++) {
         if (values[i] == NULL) {
             PyErr_Format(PyExc_TypeError,
                          "%s() missing required argument: '%s'",
-                         signature->function, names[i]);
+                         expected->function, names[i]);
             return -1;
         }
     }

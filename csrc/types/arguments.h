@@ -16,7 +16,7 @@ typedef struct {
 
 // Arguments, lent, into `values`, one for each name: NULL for what is missing.
 // -1 with a TypeError set.
-int parse_arguments(const signature *signature, PyObject *const *args,
+int parse_arguments(const signature *expected, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames, PyObject **values);
 
 // block and timeout, as queue.Queue has them (NULL: not given), as a deadline.
