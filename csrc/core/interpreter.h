@@ -51,7 +51,7 @@ struct cot_interpreter {
     atomic_uint state;     // cot_interpreter_state and a flag; see the .c file
     atomic_uint_fast64_t run;  // the number of the run that goes on, or 0
     uint64_t last_run;     // by who has the claim, as what follows
-    cot_thread_ident runner;
+    _Atomic(cot_thread_ident) runner;  // written by who has the claim
     cot_seat *seats;       // owned
     cot_lock lock;         // guards what follows
     cot_waitlist waiters;  // for the end of a run, or of the visits

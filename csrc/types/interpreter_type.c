@@ -364,7 +364,8 @@ interpreter_dealloc(PyObject *op)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
-    if (self->interpreter != NULL
+    // At the very end of the program it is too late: a thread is stuck in it.
+    if (self->interpreter != NULL && !Py_IsFinalizing()
         && cot_interpreter_is_last(self->interpreter)) {
         close_unheld(self);
     }
@@ -899,6 +900,18 @@ interpreter_is_running(PyObject *op, void *Py_UNUSED(closure))
     return NULL;
 }
 
+// The thread that runs in it now, or None: a hint.
+static PyObject *
+interpreter_get_runner(PyObject *op, void *Py_UNUSED(closure))
+{
+    const cot_interpreter *own = InterpreterObject_CAST(op)->interpreter;
+    if (own == NULL
+        || cot_interpreter_get_state(own) != COT_INTERPRETER_RUNNING) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLong(own->runner);
+}
+
 static PyObject *
 interpreter_is_ours(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -932,6 +945,7 @@ static PyMethodDef interpreter_methods[] = {
 static PyGetSetDef interpreter_getset[] = {
     {"id", interpreter_get_id, NULL,
      PyDoc_STR("The number of the interpreter, unique in the process.")},
+    {"_runner", interpreter_get_runner, NULL, NULL},
     {"_is_ours", interpreter_is_ours, NULL, NULL},
     {"_is_running", interpreter_is_running, NULL, NULL},
     {NULL},

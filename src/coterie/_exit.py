@@ -84,6 +84,8 @@ def _leave() -> None:
         pass
     finally:  # a signal handler may raise anything
         _whatever_signals_do(lambda: _end(pools))
+        if _installed_for_interpreters:
+            _whatever_signals_do(_stop_daemons)
         _end_callbacks()
 
 
@@ -167,39 +169,49 @@ def _leave_interpreters() -> None:
             RuntimeWarning,
             stacklevel=2,
         )
-    deadline = time.monotonic() + _STOP_SECONDS
-    stuck: list[str] = []
+    stuck: list[Interpreter] = []
     for interpreter in left:
-        _whatever_signals_do(lambda: _end_interpreter(interpreter, deadline, stuck))
+        _whatever_signals_do(lambda: _end_interpreter(interpreter, stuck))
     if stuck or not _core.join_closing(_STOP_SECONDS):
-        _leave_stuck(", ".join(stuck) or "an interpreter that is ending")
+        # Callbacks that were registered before ours do not run any more.
+        _say_stuck(", ".join(map(repr, stuck)) or "an interpreter that is ending")
+        _leave_process()
 
 
-def _end_interpreter(
-    interpreter: Interpreter, deadline: float, stuck: list[str]
-) -> None:
+def _end_interpreter(interpreter: Interpreter, stuck: list[Interpreter]) -> None:
     from coterie.interpreters import InterpreterError, InterpreterNotFoundError
 
     # Threads inside are waited for, as those of the main interpreter are.
     try:
         if interpreter.is_running():
-            timeout = max(0.0, deadline - time.monotonic())
-            interpreter.close(interrupt=True, timeout=timeout)
+            interpreter.close(interrupt=True, timeout=_STOP_SECONDS)
         else:
             interpreter.close()
     except InterpreterNotFoundError:
         pass
     except InterpreterError:
-        stuck.append(repr(interpreter))
+        stuck.append(interpreter)
+
+
+def _stop_daemons() -> None:
+    """Interrupt what runs in interpreters on threads that nobody will join."""
+    from coterie.interpreters import InterpreterError, list_all
+
+    joined = {t.ident for t in threading.enumerate() if not t.daemon}
+    stuck = []
+    for interpreter in list_all():
+        if interpreter._is_ours and interpreter._runner not in (None, *joined):
+            try:
+                interpreter.close(interrupt=True, timeout=_STOP_SECONDS)
+            except InterpreterError:
+                stuck.append(interpreter)
+    if stuck:
+        _leave_stuck(", ".join(map(repr, stuck)))
 
 
 def _leave_stuck(names: str) -> None:
     """Leave the process although code runs: never through finalization."""
-    print(
-        "coterie: leaving with workers that could not be stopped, in C code "
-        f"or a call that catches Interrupted: {names}",
-        file=sys.stderr,
-    )
+    _say_stuck(names)
     try:
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.current_thread():
@@ -207,6 +219,18 @@ def _leave_stuck(names: str) -> None:
     except KeyboardInterrupt:
         pass  # as where the interpreter joins them
     _compat.run_exit_callbacks()
+    _leave_process()
+
+
+def _say_stuck(names: str) -> None:
+    print(
+        "coterie: leaving with workers that could not be stopped, in C code "
+        f"or a call that catches Interrupted: {names}",
+        file=sys.stderr,
+    )
+
+
+def _leave_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
