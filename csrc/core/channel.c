@@ -23,7 +23,7 @@ typedef struct party {
     struct party *next;
     struct party *prev;
     cot_payload *payload;  // owned while in line
-    cot_waitlist waiter;  // who waits here, one at most
+    cot_waitlist waiter;   // who waits here, one at most
     party_state state;
 } party;
 
@@ -42,9 +42,9 @@ struct cot_channel {
     cot_object object;
     size_t capacity;            // constant
     cot_unbound_op unbound_op;  // constant
-    cot_lock lock;         // guards all below
-    party_line items;      // empty if receivers is not
-    party_line receivers;  // empty if items is not
+    cot_lock lock;              // guards all below
+    party_line items;           // empty if receivers is not
+    party_line receivers;       // empty if items is not
     party *first_sender;   // borrowed: the first in items that waits, or NULL
     channel_end *ends[2];  // borrowed, by cot_channel_side; or NULL
     atomic_size_t len;     // of items
@@ -294,8 +294,7 @@ cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
 }
 
 cot_status
-cot_channel_post(cot_channel *channel, cot_payload *payload,
-                 bool *was_awaited)
+cot_channel_post(cot_channel *channel, cot_payload *payload, bool *was_awaited)
 {
     cot_status status = COT_OK;
     cot_parker *receiver = NULL;

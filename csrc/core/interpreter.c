@@ -10,13 +10,13 @@
 #define STATE_BITS 3u
 
 struct cot_seat {
-    cot_seat *next;            // in its interpreter's list
-    cot_seat *next_of_thread;  // in its thread's list
+    cot_seat *next;                  // in its interpreter's list
+    cot_seat *next_of_thread;        // in its thread's list
     const cot_thread_seats *thread;  // compared, never followed
-    atomic_uint holders;       // the interpreter's list and the thread's
-    atomic_bool is_left;       // its thread has ended
-    atomic_bool is_void;       // its interpreter has let it go
-    void *host;                // the layer above's; until void
+    atomic_uint holders;             // the interpreter's list and the thread's
+    atomic_bool is_left;             // its thread has ended
+    atomic_bool is_void;             // its interpreter has let it go
+    void *host;                      // the layer above's; until void
 };
 
 struct cot_thread_seats {
@@ -319,7 +319,7 @@ cot_interpreter_begin(cot_interpreter *interpreter)
             &interpreter->state, &idle, COT_INTERPRETER_RUNNING,
             memory_order_acquire, memory_order_acquire)) {
         return (idle & STATE_BITS) == COT_INTERPRETER_RUNNING ? COT_AGAIN
-                                                            : COT_SHUT_DOWN;
+                                                              : COT_SHUT_DOWN;
     }
     interpreter->runner = cot_thread_self();
     return COT_OK;
@@ -381,9 +381,8 @@ wait_for_visitors(cot_interpreter *interpreter, cot_parker *parker)
 {
     while (interpreter->visitors > 0) {
         // They are short, and have to be gone whatever happens.
-        cot_status status = cot_wait_locked(&interpreter->waiters,
-                                            &interpreter->lock, parker,
-                                            COT_NEVER);
+        cot_status status = cot_wait_locked(
+            &interpreter->waiters, &interpreter->lock, parker, COT_NEVER);
         if (status == COT_INTERRUPTED) {
             return status;
         }

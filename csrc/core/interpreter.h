@@ -47,20 +47,20 @@ extern const cot_class cot_interpreter_class;
 typedef void (*cot_interpreter_orphan)(cot_interpreter *interpreter);
 
 struct cot_interpreter {
-    cot_object object;     // first: it is one
-    atomic_uint state;     // cot_interpreter_state and a flag; see the .c file
+    cot_object object;  // first: it is one
+    atomic_uint state;  // cot_interpreter_state and a flag; see the .c file
     atomic_uint_fast64_t run;  // the number of the run that goes on, or 0
-    uint64_t last_run;     // by who has the claim, as what follows
+    uint64_t last_run;         // by who has the claim, as what follows
     _Atomic(cot_thread_ident) runner;  // written by who has the claim
-    cot_seat *seats;       // owned
-    cot_lock lock;         // guards what follows
+    cot_seat *seats;                   // owned
+    cot_lock lock;                     // guards what follows
     cot_waitlist waiters;  // for the end of a run, or of the visits
     uint32_t visitors;
-    cot_parker parker;     // of the waits of who runs
-    int64_t id;            // as the layer above counts them; constant
-    void *host;            // owned by the layer above, until closed
+    cot_parker parker;              // of the waits of who runs
+    int64_t id;                     // as the layer above counts them; constant
+    void *host;                     // owned by the layer above, until closed
     cot_interpreter_orphan orphan;  // constant
-    cot_interpreter *next; // in the runtime's list, under its lock
+    cot_interpreter *next;          // in the runtime's list, under its lock
     cot_interpreter *prev;
 };
 

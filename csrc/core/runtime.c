@@ -11,7 +11,7 @@ static struct cot_runtime {
     atomic_uint_fast64_t process_id;
     atomic_bool is_set_up;
     cot_interpreters list;
-    cot_lock seats_lock;     // guards the making of what follows
+    cot_lock seats_lock;  // guards the making of what follows
     atomic_bool has_seats;
     cot_local seats;
     cot_sigint sigint;

@@ -314,10 +314,11 @@ core_is_shared(PyObject *module, PyObject *obj)
     return PyBool_FromLong(state->codec.unwrap(state, obj) != NULL);
 }
 
-PyDoc_STRVAR(raise_in_thread_doc,
-             "raise_in_thread($module, ident, exc, /)\n--\n\n"
-             "Raise the exception type in that thread of this interpreter, as\n"
-             "soon as it runs Python code: whether there is one.");
+PyDoc_STRVAR(
+    raise_in_thread_doc,
+    "raise_in_thread($module, ident, exc, /)\n--\n\n"
+    "Raise the exception type in that thread of this interpreter, as\n"
+    "soon as it runs Python code: whether there is one.");
 
 static PyObject *
 core_raise_in_thread(PyObject *module, PyObject *args)

@@ -544,8 +544,7 @@ find_closing(void)
     size_t count = list ? cot_interpreter_list(list, len) : 0;
     for (size_t i = 0; i < (count < len ? count : len); i++) {
         if (found == NULL
-            && cot_interpreter_get_state(list[i])
-                   == COT_INTERPRETER_CLOSING) {
+            && cot_interpreter_get_state(list[i]) == COT_INTERPRETER_CLOSING) {
             found = list[i];
         }
         else {
@@ -680,8 +679,7 @@ call_it(InterpreterObject *self, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     if (check_ours(self, "make a call in") < 0
-        || run_get_function(state, args[0], &function, &is_among_args)
-               < 0) {
+        || run_get_function(state, args[0], &function, &is_among_args) < 0) {
         return NULL;
     }
     PyObject *const *call_args = is_among_args ? args : args + 1;
@@ -787,18 +785,19 @@ PyDoc_STRVAR(call_plainly_doc,
              "The same; what it prints goes to the process's own streams.");
 
 static PyObject *
-interpreter_call_plainly(PyObject *op, PyObject *const *args,
-                         Py_ssize_t nargs, PyObject *kwnames)
+interpreter_call_plainly(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames)
 {
     return call_it(InterpreterObject_CAST(op), args, nargs, kwnames);
 }
 
 // ---- interrupt, close ----------------------------------------------------
 
-PyDoc_STRVAR(interrupt_doc,
-             "_interrupt($self, exc, /)\n--\n\n"
-             "Raise the exception type (None: KeyboardInterrupt) in what runs\n"
-             "there now, without waiting: whether something runs.");
+PyDoc_STRVAR(
+    interrupt_doc,
+    "_interrupt($self, exc, /)\n--\n\n"
+    "Raise the exception type (None: KeyboardInterrupt) in what runs\n"
+    "there now, without waiting: whether something runs.");
 
 static PyObject *
 interpreter_interrupt(PyObject *op, PyObject *exc)

@@ -6,15 +6,15 @@
 #include "types/state.h"
 
 // What PEP 684 calls isolated, as the standard library makes them.
-#define OPENING_OWN_GIL                           \
-    {                                             \
-        .use_main_obmalloc = 0,                   \
-        .allow_fork = 0,                          \
-        .allow_exec = 0,                          \
-        .allow_threads = 1,                       \
-        .allow_daemon_threads = 0,                \
-        .check_multi_interp_extensions = 1,       \
-        .gil = PyInterpreterConfig_OWN_GIL,       \
+#define OPENING_OWN_GIL                     \
+    {                                       \
+        .use_main_obmalloc = 0,             \
+        .allow_fork = 0,                    \
+        .allow_exec = 0,                    \
+        .allow_threads = 1,                 \
+        .allow_daemon_threads = 0,          \
+        .check_multi_interp_extensions = 1, \
+        .gil = PyInterpreterConfig_OWN_GIL, \
     }
 
 // The thread is then attached to it.  A reason why it could not be made, or

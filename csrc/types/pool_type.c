@@ -367,7 +367,8 @@ pool_submit_many(PyObject *op, PyObject *args)
     }
     cot_function *function;
     bool is_among_args;
-    if (run_get_function(self->state, callable, &function, &is_among_args) < 0) {
+    if (run_get_function(self->state, callable, &function, &is_among_args)
+        < 0) {
         return fail_future(self);
     }
     if (is_among_args) {

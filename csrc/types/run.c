@@ -68,9 +68,8 @@ run_call(module_state *state, cot_function *definition,
     if (function == NULL) {
         return NULL;
     }
-    PyObject *result = kind == COT_CALL_MANY
-                           ? call_many(state, call, function)
-                           : call_one(state, call, function);
+    PyObject *result = kind == COT_CALL_MANY ? call_many(state, call, function)
+                                             : call_one(state, call, function);
     Py_DECREF(function);
     return result;
 }

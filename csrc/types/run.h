@@ -19,7 +19,7 @@ struct run_host {
     cot_parker *parker;   // borrowed: of this thread's waits
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
-    bool cancels;         // a call that ends by Interrupted counts as cancelled
+    bool cancels;  // a call that ends by Interrupted counts as cancelled
 };
 
 // What the current thread of this interpreter waits with.

@@ -218,6 +218,7 @@ def _leave_stuck(names: str) -> None:
                 thread.join()
     except KeyboardInterrupt:
         pass  # as where the interpreter joins them
+    atexit.unregister(_leave_interpreters)
     _compat.run_exit_callbacks()
     _leave_process()
 
