@@ -341,16 +341,24 @@ interpreter_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-// The last handle, and nobody else can get another: ends the interpreter.
+// The last handle, and nobody else can get another: ends the interpreter.  Not
+// while it is the current one (a thread inside had the handle): it is ended
+// from elsewhere then.
 static void
 close_unheld(InterpreterObject *self)
 {
+    if (is_current(self)) {
+        return;
+    }
     cot_parker parker = {0};
     PyObject *pending = PyErr_GetRaisedException();
     if (cot_interpreter_begin_close(self->interpreter, &parker, COT_NOW)
             == COT_OK
         && close_claimed(self, -1) < 0) {
-        PyErr_FormatUnraisable("Exception ignored while closing %R", self);
+        // Not the handle itself: it is being deallocated.
+        PyErr_FormatUnraisable("Exception ignored while closing "
+                               "interpreter %lld",
+                               (long long)self->id);
     }
     PyErr_SetRaisedException(pending);
 }
