@@ -295,6 +295,9 @@ close_claimed(InterpreterObject *self, double seconds)
 {
     cot_interpreter *interpreter = self->interpreter;
     stay own;
+    PyThreadState *tstate = PyEval_SaveThread();
+    cot_interpreter_see_off(interpreter);
+    PyEval_RestoreThread(tstate);
     if (go_in(interpreter, &own) < 0) {
         cot_interpreter_reopen(interpreter);
         return -1;
@@ -868,9 +871,11 @@ interpreter_close(PyObject *op, PyObject *args)
                     "cannot destroy the current interpreter", self->id);
         return NULL;
     }
-    if (cot_interpreter_get_state(self->interpreter) == COT_INTERPRETER_RUNNING
-        && self->interpreter->runner == cot_thread_self()) {
-        return PyLong_FromLong(0);  // a frame further out runs in it
+    if (cot_interpreter_is_mine(self->interpreter)) {
+        // A frame further out runs in it: waiting would not help.
+        raise_named(self->state, LAZY_INTERPRETER_ERROR, "interpreter running",
+                    self->id);
+        return NULL;
     }
     if (cot_block(self->state, &close_op, self->interpreter, deadline_ns,
                   &status)

@@ -298,15 +298,24 @@ class Interpreter(_core.Interpreter):
         _known.pop(self.id, None)
 
     def _close_interrupting(self, deadline: float) -> int:
-        while True:
-            self._interrupt(None)
+        answer = self._close(0, 0)  # refused where interrupting would not help
+        while answer != 1:
+            self._interrupt_all(answer)
             left = max(0.0, deadline - time.monotonic())
             step = min(left, _AGAIN_SECONDS)
             answer = self._close(step, step)
-            if answer == 1 or left <= step:
-                return answer
-            if answer < 0:
+            if left <= step:
+                break
+        return answer
+
+    def _interrupt_all(self, answer: int) -> None:
+        try:
+            if answer == 0:
+                self._interrupt(None)
+            else:
                 self._call(_inside.interrupt_threads)
+        except InterpreterError:
+            pass  # somebody else enters or closes it: the next look tells
 
     def __enter__(self) -> Self:
         return self
