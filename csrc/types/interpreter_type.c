@@ -42,7 +42,19 @@ typedef struct {
     PyThreadState *outer;          // where the thread came from
     cot_interpreter *before;       // what the first thread was inside
     bool is_watched;               // the first thread: for Ctrl-C
+    unsigned signals;              // Ctrl-C that Python's handler has run for
 } stay;
+
+// What the handle stands for, or NULL if that is not ours.  Between CPython's
+// making of an interpreter and ours it looks as if it were another's.
+static cot_interpreter *
+look_up(InterpreterObject *self)
+{
+    if (self->interpreter == NULL && self->id >= 0) {
+        self->interpreter = cot_interpreter_find(self->id);
+    }
+    return self->interpreter;
+}
 
 static int
 raise_named(module_state *state, lazy_name name, const char *format,
@@ -168,6 +180,44 @@ carry_out_failure(stay *own, module_state *state)
     }
 }
 
+// -1 with an exception set: Ctrl-C came before, and its handler raises.
+static int
+begin_watch(stay *own, cot_interpreter *interpreter)
+{
+    // Also from inside another one: what is interrupted is the innermost.
+    own->is_watched = cot_interpreter_on_first_thread();
+    if (!own->is_watched) {
+        return 0;
+    }
+    own->before = cot_sigint_enter(interpreter, on_sigint);
+    own->signals = cot_sigint_count();
+    return PyErr_CheckSignals();
+}
+
+static void
+end_watch(const stay *own)
+{
+    if (own->is_watched) {
+        cot_sigint_leave(own->before);
+    }
+}
+
+// Inside: from now on what runs can be interrupted.
+static void
+open_run(cot_interpreter *interpreter, const stay *own)
+{
+    interpreter_host *host = interpreter->host;
+    host->run.thread = cot_thread_self();
+    host->run.ident = PyThread_get_thread_ident();
+    host->run.parker = &interpreter->parker;
+    host->run.state->host = &host->run;
+    cot_interpreter_open_visits(interpreter);
+    if (own->is_watched && cot_sigint_count() != own->signals) {
+        // The watcher has found nothing to interrupt, perhaps.
+        run_interrupt(&host->run, Py_NewRef(PyExc_KeyboardInterrupt));
+    }
+}
+
 // From IDLE to running code inside.  -1 with an exception set.
 static int
 enter(InterpreterObject *self, stay *own)
@@ -180,26 +230,14 @@ enter(InterpreterObject *self, stay *own)
                                  "interpreter already running", self->id)
                    : raise_closed(self->state, self->id);
     }
-    // Also from inside another one: what is interrupted is the innermost.
-    own->is_watched = cot_interpreter_on_first_thread();
-    if (own->is_watched) {
-        own->before = cot_sigint_enter(interpreter, on_sigint);
-    }
-    if (go_in(interpreter, own) == 0) {
-        interpreter_host *host = interpreter->host;
-        if (furnish(host) == 0) {
-            host->run.thread = cot_thread_self();
-            host->run.ident = PyThread_get_thread_ident();
-            host->run.parker = &interpreter->parker;
-            host->run.state->host = &host->run;
-            cot_interpreter_open_visits(interpreter);
+    if (begin_watch(own, interpreter) == 0 && go_in(interpreter, own) == 0) {
+        if (furnish(interpreter->host) == 0) {
+            open_run(interpreter, own);
             return 0;
         }
         carry_out_failure(own, self->state);
     }
-    if (own->is_watched) {
-        cot_sigint_leave(own->before);
-    }
+    end_watch(own);
     cot_interpreter_end(interpreter);
     return -1;
 }
@@ -219,9 +257,7 @@ leave(stay *own)
     interpreter_host *host = own->interpreter->host;
     host->run.state->host = NULL;
     come_out(own);
-    if (own->is_watched) {
-        cot_sigint_leave(own->before);
-    }
+    end_watch(own);
     cot_interpreter_end(own->interpreter);
 }
 
@@ -525,8 +561,7 @@ interpreter_find(PyObject *op, PyObject *id)
         return NULL;
     }
     self->id = number;
-    self->interpreter = cot_interpreter_find(number);
-    return PyBool_FromLong(self->interpreter != NULL);
+    return PyBool_FromLong(look_up(self) != NULL);
 }
 
 // ---- the end of the program ----------------------------------------------
@@ -592,9 +627,9 @@ interpreter_join_closing(module_state *state, PyObject *timeout)
 // ---- calls ---------------------------------------------------------------
 
 static int
-check_ours(const InterpreterObject *self, const char *what)
+check_ours(InterpreterObject *self, const char *what)
 {
-    if (self->interpreter != NULL) {
+    if (look_up(self) != NULL) {
         return 0;
     }
     PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
@@ -897,7 +932,7 @@ static PyObject *
 interpreter_is_running(PyObject *op, void *Py_UNUSED(closure))
 {
     InterpreterObject *self = InterpreterObject_CAST(op);
-    if (self->interpreter == NULL) {
+    if (look_up(self) == NULL) {
         Py_RETURN_NONE;
     }
     switch (cot_interpreter_get_state(self->interpreter)) {
@@ -928,7 +963,7 @@ interpreter_get_runner(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 interpreter_is_ours(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(InterpreterObject_CAST(op)->interpreter != NULL);
+    return PyBool_FromLong(look_up(InterpreterObject_CAST(op)) != NULL);
 }
 
 static PyObject *
