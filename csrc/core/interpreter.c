@@ -321,8 +321,17 @@ cot_interpreter_begin(cot_interpreter *interpreter)
         return (idle & STATE_BITS) == COT_INTERPRETER_RUNNING ? COT_AGAIN
                                                               : COT_SHUT_DOWN;
     }
-    interpreter->runner = cot_thread_self();
+    atomic_store_explicit(&interpreter->runner, cot_thread_self(),
+                          memory_order_relaxed);
     return COT_OK;
+}
+
+bool
+cot_interpreter_is_mine(const cot_interpreter *interpreter)
+{
+    // The caller's own ident: only the caller writes that, or over it.
+    return atomic_load_explicit(&interpreter->runner, memory_order_relaxed)
+           == cot_thread_self();
 }
 
 void
@@ -353,6 +362,7 @@ move_on(cot_interpreter *interpreter, cot_interpreter_state state)
 void
 cot_interpreter_end(cot_interpreter *interpreter)
 {
+    atomic_store_explicit(&interpreter->runner, 0, memory_order_relaxed);
     move_on(interpreter, COT_INTERPRETER_IDLE);
 }
 
@@ -376,20 +386,6 @@ try_close(cot_interpreter *interpreter)
     }
 }
 
-static cot_status
-wait_for_visitors(cot_interpreter *interpreter, cot_parker *parker)
-{
-    while (interpreter->visitors > 0) {
-        // They are short, and have to be gone whatever happens.
-        cot_status status = cot_wait_locked(
-            &interpreter->waiters, &interpreter->lock, parker, COT_NEVER);
-        if (status == COT_INTERRUPTED) {
-            return status;
-        }
-    }
-    return COT_OK;
-}
-
 cot_status
 cot_interpreter_begin_close(cot_interpreter *interpreter, cot_parker *parker,
                             int64_t deadline_ns)
@@ -403,15 +399,22 @@ cot_interpreter_begin_close(cot_interpreter *interpreter, cot_parker *parker,
             break;
         }
     }
-    if (status == COT_OK) {
-        status = wait_for_visitors(interpreter, parker);
-        if (status != COT_OK) {
-            atomic_store(&interpreter->state, COT_INTERPRETER_IDLE);
-            cot_waitlist_wake_all(&interpreter->waiters);
-        }
-    }
     cot_lock_release(&interpreter->lock);
     return status;
+}
+
+void
+cot_interpreter_see_off(cot_interpreter *interpreter)
+{
+    cot_parker parker = {0};
+    cot_lock_acquire(&interpreter->lock);
+    while (interpreter->visitors > 0) {
+        // They are short; a signal is looked at later.
+        cot_status status = cot_wait_locked(
+            &interpreter->waiters, &interpreter->lock, &parker, COT_NEVER);
+        (void)status;
+    }
+    cot_lock_release(&interpreter->lock);
 }
 
 // With the lock held: whoever moves the state on will wake.

@@ -50,8 +50,8 @@ struct cot_interpreter {
     cot_object object;  // first: it is one
     atomic_uint state;  // cot_interpreter_state and a flag; see the .c file
     atomic_uint_fast64_t run;  // the number of the run that goes on, or 0
-    uint64_t last_run;         // by who has the claim, as what follows
-    _Atomic(cot_thread_ident) runner;  // written by who has the claim
+    _Atomic(cot_thread_ident) runner;  // who runs in it, or 0
+    uint64_t last_run;                 // by who has the claim, as what follows
     cot_seat *seats;                   // owned
     cot_lock lock;                     // guards what follows
     cot_waitlist waiters;  // for the end of a run, or of the visits
@@ -102,13 +102,20 @@ COT_MUST_CHECK cot_status cot_interpreter_begin(cot_interpreter *interpreter);
 void cot_interpreter_open_visits(cot_interpreter *interpreter);
 void cot_interpreter_end_visits(cot_interpreter *interpreter);
 
+// Whether the calling thread runs in it, in whatever frame.
+bool cot_interpreter_is_mine(const cot_interpreter *interpreter);
+
 // RUNNING to IDLE.
 void cot_interpreter_end(cot_interpreter *interpreter);
 
-// Waits while it runs, then moves it from IDLE to CLOSING and waits until no
-// visitor is left.  COT_SHUT_DOWN: somebody closes it, or has.
+// Waits while it runs, or somebody else closes it, then moves it from IDLE to
+// CLOSING.  COT_SHUT_DOWN: somebody has closed it.
 COT_MUST_CHECK cot_status cot_interpreter_begin_close(
     cot_interpreter *interpreter, cot_parker *parker, int64_t deadline_ns);
+
+// Waits until no visitor is left, with the claim of closing: none comes any
+// more.  They want the interpreter's GIL, so the caller must hold none.
+void cot_interpreter_see_off(cot_interpreter *interpreter);
 
 // Waits while it is being closed.
 COT_MUST_CHECK cot_status cot_interpreter_wait_closed(

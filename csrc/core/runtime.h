@@ -46,6 +46,7 @@ typedef struct {
     cot_lock lock;  // held to take a reference to `inside`, and to change it
     _Atomic(struct cot_interpreter *) inside;  // borrowed: who runs has it
     void (*callback)(struct cot_interpreter *inside);
+    atomic_uint count;       // of signals
     struct sigaction usual;  // the handler that ours calls first
     int pipe[2];             // owned: from the handler to the watcher
     bool is_set_up;          // by the first thread only

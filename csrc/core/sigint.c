@@ -19,6 +19,7 @@ handle(int number, siginfo_t *info, void *context)
     else {
         own->usual.sa_handler(number);
     }
+    atomic_fetch_add(&own->count, 1);
     if (atomic_load(&own->inside) != NULL) {
         int saved = errno;
         // A full pipe has told it already.
@@ -116,6 +117,12 @@ cot_sigint_enter(cot_interpreter *interpreter, cot_sigint_callback callback)
         put_handler(own);
     }
     return change(own, interpreter);
+}
+
+unsigned
+cot_sigint_count(void)
+{
+    return atomic_load(&cot_runtime_sigint()->count);
 }
 
 void

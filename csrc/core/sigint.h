@@ -25,6 +25,11 @@ typedef void (*cot_sigint_callback)(cot_interpreter *inside);
 cot_interpreter *cot_sigint_enter(cot_interpreter *interpreter,
                                   cot_sigint_callback callback);
 
+// How many signals have come while there was a handler of ours.  The one that
+// comes after the first thread has entered, and before what it runs there can
+// be interrupted, is told by this number only.
+unsigned cot_sigint_count(void);
+
 // The first thread is back where it was.
 void cot_sigint_leave(cot_interpreter *outer);
 

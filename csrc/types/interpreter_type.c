@@ -42,7 +42,19 @@ typedef struct {
     PyThreadState *outer;          // where the thread came from
     cot_interpreter *before;       // what the first thread was inside
     bool is_watched;               // the first thread: for Ctrl-C
+    unsigned signals;              // Ctrl-C that Python's handler has run for
 } stay;
+
+// What the handle stands for, or NULL if that is not ours.  Between CPython's
+// making of an interpreter and ours it looks as if it were another's.
+static cot_interpreter *
+look_up(InterpreterObject *self)
+{
+    if (self->interpreter == NULL && self->id >= 0) {
+        self->interpreter = cot_interpreter_find(self->id);
+    }
+    return self->interpreter;
+}
 
 static int
 raise_named(module_state *state, lazy_name name, const char *format,
@@ -168,6 +180,44 @@ carry_out_failure(stay *own, module_state *state)
     }
 }
 
+// -1 with an exception set: Ctrl-C came before, and its handler raises.
+static int
+begin_watch(stay *own, cot_interpreter *interpreter)
+{
+    // Also from inside another one: what is interrupted is the innermost.
+    own->is_watched = cot_interpreter_on_first_thread();
+    if (!own->is_watched) {
+        return 0;
+    }
+    own->before = cot_sigint_enter(interpreter, on_sigint);
+    own->signals = cot_sigint_count();
+    return PyErr_CheckSignals();
+}
+
+static void
+end_watch(const stay *own)
+{
+    if (own->is_watched) {
+        cot_sigint_leave(own->before);
+    }
+}
+
+// Inside: from now on what runs can be interrupted.
+static void
+open_run(cot_interpreter *interpreter, const stay *own)
+{
+    interpreter_host *host = interpreter->host;
+    host->run.thread = cot_thread_self();
+    host->run.ident = PyThread_get_thread_ident();
+    host->run.parker = &interpreter->parker;
+    host->run.state->host = &host->run;
+    cot_interpreter_open_visits(interpreter);
+    if (own->is_watched && cot_sigint_count() != own->signals) {
+        // The watcher has found nothing to interrupt, perhaps.
+        run_interrupt(&host->run, Py_NewRef(PyExc_KeyboardInterrupt));
+    }
+}
+
 // From IDLE to running code inside.  -1 with an exception set.
 static int
 enter(InterpreterObject *self, stay *own)
@@ -180,26 +230,14 @@ enter(InterpreterObject *self, stay *own)
                                  "interpreter already running", self->id)
                    : raise_closed(self->state, self->id);
     }
-    // Also from inside another one: what is interrupted is the innermost.
-    own->is_watched = cot_interpreter_on_first_thread();
-    if (own->is_watched) {
-        own->before = cot_sigint_enter(interpreter, on_sigint);
-    }
-    if (go_in(interpreter, own) == 0) {
-        interpreter_host *host = interpreter->host;
-        if (furnish(host) == 0) {
-            host->run.thread = cot_thread_self();
-            host->run.ident = PyThread_get_thread_ident();
-            host->run.parker = &interpreter->parker;
-            host->run.state->host = &host->run;
-            cot_interpreter_open_visits(interpreter);
+    if (begin_watch(own, interpreter) == 0 && go_in(interpreter, own) == 0) {
+        if (furnish(interpreter->host) == 0) {
+            open_run(interpreter, own);
             return 0;
         }
         carry_out_failure(own, self->state);
     }
-    if (own->is_watched) {
-        cot_sigint_leave(own->before);
-    }
+    end_watch(own);
     cot_interpreter_end(interpreter);
     return -1;
 }
@@ -219,9 +257,7 @@ leave(stay *own)
     interpreter_host *host = own->interpreter->host;
     host->run.state->host = NULL;
     come_out(own);
-    if (own->is_watched) {
-        cot_sigint_leave(own->before);
-    }
+    end_watch(own);
     cot_interpreter_end(own->interpreter);
 }
 
@@ -295,6 +331,9 @@ close_claimed(InterpreterObject *self, double seconds)
 {
     cot_interpreter *interpreter = self->interpreter;
     stay own;
+    PyThreadState *tstate = PyEval_SaveThread();
+    cot_interpreter_see_off(interpreter);
+    PyEval_RestoreThread(tstate);
     if (go_in(interpreter, &own) < 0) {
         cot_interpreter_reopen(interpreter);
         return -1;
@@ -341,16 +380,24 @@ interpreter_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-// The last handle, and nobody else can get another: ends the interpreter.
+// The last handle, and nobody else can get another: ends the interpreter.  Not
+// while it is the current one (a thread inside had the handle): it is ended
+// from elsewhere then.
 static void
 close_unheld(InterpreterObject *self)
 {
+    if (is_current(self)) {
+        return;
+    }
     cot_parker parker = {0};
     PyObject *pending = PyErr_GetRaisedException();
     if (cot_interpreter_begin_close(self->interpreter, &parker, COT_NOW)
             == COT_OK
         && close_claimed(self, -1) < 0) {
-        PyErr_FormatUnraisable("Exception ignored while closing %R", self);
+        // Not the handle itself: it is being deallocated.
+        PyErr_FormatUnraisable("Exception ignored while closing "
+                               "interpreter %lld",
+                               (long long)self->id);
     }
     PyErr_SetRaisedException(pending);
 }
@@ -514,8 +561,7 @@ interpreter_find(PyObject *op, PyObject *id)
         return NULL;
     }
     self->id = number;
-    self->interpreter = cot_interpreter_find(number);
-    return PyBool_FromLong(self->interpreter != NULL);
+    return PyBool_FromLong(look_up(self) != NULL);
 }
 
 // ---- the end of the program ----------------------------------------------
@@ -580,9 +626,9 @@ interpreter_join_closing(module_state *state, PyObject *timeout)
 // ---- calls ---------------------------------------------------------------
 
 static int
-check_ours(const InterpreterObject *self, const char *what)
+check_ours(InterpreterObject *self, const char *what)
 {
-    if (self->interpreter != NULL) {
+    if (look_up(self) != NULL) {
         return 0;
     }
     PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
@@ -859,9 +905,11 @@ interpreter_close(PyObject *op, PyObject *args)
                     "cannot destroy the current interpreter", self->id);
         return NULL;
     }
-    if (cot_interpreter_get_state(self->interpreter) == COT_INTERPRETER_RUNNING
-        && self->interpreter->runner == cot_thread_self()) {
-        return PyLong_FromLong(0);  // a frame further out runs in it
+    if (cot_interpreter_is_mine(self->interpreter)) {
+        // A frame further out runs in it: waiting would not help.
+        raise_named(self->state, LAZY_INTERPRETER_ERROR, "interpreter running",
+                    self->id);
+        return NULL;
     }
     if (cot_block(self->state, &close_op, self->interpreter, deadline_ns,
                   &status)
@@ -883,7 +931,7 @@ static PyObject *
 interpreter_is_running(PyObject *op, void *Py_UNUSED(closure))
 {
     InterpreterObject *self = InterpreterObject_CAST(op);
-    if (self->interpreter == NULL) {
+    if (look_up(self) == NULL) {
         Py_RETURN_NONE;
     }
     switch (cot_interpreter_get_state(self->interpreter)) {
@@ -914,7 +962,7 @@ interpreter_get_runner(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 interpreter_is_ours(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(InterpreterObject_CAST(op)->interpreter != NULL);
+    return PyBool_FromLong(look_up(InterpreterObject_CAST(op)) != NULL);
 }
 
 static PyObject *

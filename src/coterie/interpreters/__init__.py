@@ -27,7 +27,7 @@ from coterie.interpreters.queues import create as create_queue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import CodeType, TracebackType
+    from types import CodeType, EllipsisType, TracebackType
     from typing import Any, Literal, Self
 
     from coterie._output import Captured
@@ -52,8 +52,12 @@ __all__ = [
 # How long a call that was interrupted may clean up before it is again.
 _AGAIN_SECONDS = 0.4
 
+# Of a code object that does nothing when it is called (inspect.CO_GENERATOR,
+# CO_COROUTINE, CO_ASYNC_GENERATOR).
+_RETURNS_A_GENERATOR = 0x20 | 0x80 | 0x200
+
 _known: weakref.WeakValueDictionary[int, Interpreter] = weakref.WeakValueDictionary()
-_known_lock = threading.Lock()
+_known_lock = threading.RLock()  # a finalizer, or a signal handler, may come in
 
 
 def create(
@@ -128,14 +132,14 @@ class Interpreter(_core.Interpreter):
 
     def __new__(
         cls,
-        id: int | None = None,
+        id: int | EllipsisType = ...,  # a new one
         /,
         *,
         target: Callable[..., Any] | None = None,
         args: Iterable[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Self:
-        if id is not None:
+        if id is not ...:
             return cls._of_id(id)
         if target is not None and not callable(target):
             raise TypeError(f"target must be callable, not {type(target).__name__}")
@@ -158,6 +162,7 @@ class Interpreter(_core.Interpreter):
             if not self._find(id) and id not in _foreign_ids():
                 raise InterpreterNotFoundError(f"unrecognized interpreter ID {id}")
             self._set_up()
+            _known[id] = self
             return self
 
     @classmethod
@@ -169,7 +174,11 @@ class Interpreter(_core.Interpreter):
         self = super().__new__(cls)
         self._create(settings(), has_own_gil, bool(import_check))
         with _known_lock:
+            # Another thread may have listed it, and has its one object then.
             self._set_up()
+            listed = _known.setdefault(self.id, self)
+        if isinstance(listed, cls):
+            self = listed
         if has_own_gil and not import_check:
             self._call(_inside.allow_all_imports)
         return self
@@ -178,7 +187,6 @@ class Interpreter(_core.Interpreter):
         self._target = None, (), {}
         self._thread = None
         self._scripts = itertools.count(1)
-        _known[self.id] = self
 
     def _exists(self) -> bool:
         try:
@@ -298,15 +306,24 @@ class Interpreter(_core.Interpreter):
         _known.pop(self.id, None)
 
     def _close_interrupting(self, deadline: float) -> int:
-        while True:
-            self._interrupt(None)
+        answer = self._close(0, 0)  # refused where interrupting would not help
+        while answer != 1:
+            self._interrupt_all(answer)
             left = max(0.0, deadline - time.monotonic())
             step = min(left, _AGAIN_SECONDS)
             answer = self._close(step, step)
-            if answer == 1 or left <= step:
-                return answer
-            if answer < 0:
+            if left <= step:
+                break
+        return answer
+
+    def _interrupt_all(self, answer: int) -> None:
+        try:
+            if answer == 0:
+                self._interrupt(None)
+            else:
                 self._call(_inside.interrupt_threads)
+        except InterpreterError:
+            pass  # somebody else enters or closes it: the next look tells
 
     def __enter__(self) -> Self:
         return self
@@ -448,7 +465,9 @@ def _code_of(code: object) -> CodeType:
     if code.co_argcount or code.co_posonlyargcount or code.co_kwonlyargcount:
         raise ValueError("code with args not supported")
     if code.co_freevars:
-        raise ValueError("code with free variables not supported")
+        raise ValueError("closures not supported")
+    if code.co_flags & _RETURNS_A_GENERATOR:
+        raise ValueError("code that returns a value is not a script")
     return code
 
 
