@@ -5,10 +5,9 @@ parentheses, text for bytes, a newline after what print() wrote, `os.fdopen` tha
 closes the caller's file.  Left out:
 
 - the blocks that consist of `...` only, and the table of tools: nothing to run;
+- the second of the queue's blocks: it is the first, with a slip;
 - `executor.submit('print("spam!")')`: a string is no callable, in the standard
-  library as here; what is meant is tested with a function;
-- `queues.create(syncobj=True)` and `put(..., syncobj=True)`: neither PEP 734 nor
-  the standard library kept the argument; that block is tested without it.
+  library as here; what is meant is tested with functions.
 """
 
 import pytest
@@ -451,14 +450,14 @@ def test_queues(howto):
             """)
 
         queue1 = interpreters.queues.create()
-        queue2 = interpreters.queues.create()
+        queue2 = interpreters.queues.create(syncobj=True)
         interp = interpreters.create()
         interp.prepare_main(queue1=queue1, queue2=queue2)
 
         queue1.put('spam 1!')
-        queue1.put('spam 2!')
+        queue1.put('spam 2!', syncobj=True)
         queue2.put('spam 3!')
-        queue2.put('spam 4!')
+        queue2.put('spam 4!', syncobj=False)
         interp.exec("""
             msg1 = queue1.get()
             msg2 = queue1.get()
