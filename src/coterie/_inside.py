@@ -62,12 +62,12 @@ def join_threads(seconds: float) -> bool:
     for thread in threading.enumerate():
         if thread is here or thread is threading.main_thread() or thread.daemon:
             continue
-        if seconds < 0:
-            thread.join()
-        else:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                return False
+        try:
+            thread.join(None if seconds < 0 else max(0.0, deadline - time.monotonic()))
+        except RuntimeError:
+            continue  # a caller's, which was here and was not started here
+        if thread.is_alive():
+            return False
     return True
 
 

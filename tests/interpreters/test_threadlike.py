@@ -267,3 +267,15 @@ def test_many_at_once():
     finally:
         for interp in interps:
             interp.close()
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_a_thread_that_was_there_does_not_keep_it(timeout):
+    def name():
+        return threading.current_thread().name
+
+    interp = interpreters.create()
+    assert interp.run_in_thread(name).result() != "MainThread"
+    interp.close(timeout=timeout)
+    with pytest.raises(interpreters.InterpreterNotFoundError):
+        interp.run(name)
