@@ -26,6 +26,7 @@ QUESTIONS = (
     "map_items",
     "queues",
     "codec",
+    "interpreters",
     "start_up",
     "idle_memory",
 )

@@ -58,16 +58,14 @@ def join_threads(seconds: float) -> bool:
     import time
 
     deadline = time.monotonic() + seconds
+    here = threading.current_thread()
     for thread in threading.enumerate():
-        if thread is threading.main_thread() or thread.daemon:
+        if thread is here or thread is threading.main_thread() or thread.daemon:
             continue
         try:
-            if seconds < 0:
-                thread.join()
-            else:
-                thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(None if seconds < 0 else max(0.0, deadline - time.monotonic()))
         except RuntimeError:
-            continue  # this one, or one that was started elsewhere
+            continue  # a caller's, which was here and was not started here
         if thread.is_alive():
             return False
     return True

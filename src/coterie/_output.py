@@ -203,14 +203,15 @@ def _taken(queue: Chunks) -> Iterator[tuple[int, bytes]]:
         yield queue.get_nowait()
 
 
-class Captured:
+class CapturedOutput:
     """What code in an interpreter writes while a block is executed.
 
     All of it can be read during the block, while the code runs, and after it.
     """
 
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
+    def __init__(self, call: Callable[..., Any]) -> None:
+        """call(function, *args) calls it in the interpreter."""
+        self._call = call
         self._queue: Chunks | None = None
         self._lock = allocate_lock()  # of who reads the queue
         self._data = bytearray(), bytearray()
@@ -219,7 +220,7 @@ class Captured:
         if self._queue is not None:
             raise RuntimeError("a capture of output can be used only once")
         queue: Chunks = Queue()
-        self._interpreter.call(begin, queue)
+        self._call(begin, queue)
         self._queue = queue
         return self
 
@@ -228,7 +229,7 @@ class Captured:
 
         assert self._queue is not None
         try:
-            self._interpreter.call(end, self._queue)
+            self._call(end, self._queue)
         except ExecutionFailed:
             raise
         except InterpreterError:
@@ -277,6 +278,8 @@ def relayed_call(
     were there before it.  The caller has seen that one of them is not the
     process's own.
     """
+    if not callable(function):
+        return interpreter._call(function)  # raises what it has to
     streams = _redirected()
     queue: Chunks = Queue()
     try:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import coterie
+from coterie import interpreters
 from coterie.interpreters import ExecutionFailed
 
 REFUSED = "_tracemalloc"  # a builtin module: it is there wherever CPython is
@@ -258,3 +259,45 @@ with coterie.Executor(1) as pool:
     assert not pool.submit(lambda: "coterie._refusals" in sys.modules).result()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- in an Interpreter -------------------------------------------------------
+
+
+def test_exec_explains_it():
+    with interpreters.create() as interp:
+        with pytest.raises(ExecutionFailed) as caught:
+            interp.exec("import curses")
+        text = str(caught.value)
+        assert "'curses' cannot be imported" in text
+        assert "'_curses', which it imports" in text
+        assert says_what_to_do(text)
+        assert caught.value.excinfo.type.__name__ == "ImportError"
+        assert caught.value.excinfo.msg == MESSAGE.replace(REFUSED, "_curses")
+
+
+def test_call_explains_it():
+    with interpreters.create() as interp:
+        with pytest.raises(ExecutionFailed, match=f"'{REFUSED}' cannot be imported"):
+            interp.call(import_it, REFUSED)
+        with pytest.raises(ImportError) as caught:
+            interp.run(import_it, REFUSED)
+        assert note_on(caught.value).startswith(f"'{REFUSED}' cannot be imported")
+
+
+def test_what_the_explanation_says_helps():
+    with interpreters.create(gil="shared", import_check=False) as interp:
+        interp.call(import_it, REFUSED)
+        interp.exec("import curses")
+
+
+def test_a_shared_gil_alone_helps_some():
+    with interpreters.create(gil="shared") as interp:
+        interp.call(import_it, "faulthandler")
+        with pytest.raises(ExecutionFailed, match="import_check=False"):
+            interp.call(import_it, REFUSED)
+
+
+def test_the_check_can_be_turned_off_with_an_own_gil():
+    with interpreters.create(import_check=False) as interp:
+        interp.call(import_it, REFUSED)

@@ -361,7 +361,7 @@ class Interpreter(_core.Interpreter):
         self, func: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> _Thread:
         """Call it in a new thread; `done` and `result` tell of it."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread is not None and not self._thread.future.done():
             raise RuntimeError("the interpreter's thread is running")
         self._thread = self.call_in_thread(func, *args, **kwargs)
         return self._thread
