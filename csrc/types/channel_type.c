@@ -507,13 +507,12 @@ recv_channel_recv_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 // ---- the end, and attributes ---------------------------------------------
 
-PyDoc_STRVAR(
-    recv_close_doc,
-    "close($self, /, *, force=False)\n--\n\n"
-    "Close the channel: nothing is sent or received any more.\n\n"
-    "Senders that wait raise ChannelClosedError.  Raises\n"
-    "ChannelNotEmptyError if there are objects that were sent; with\n"
-    "force they are dropped.");
+PyDoc_STRVAR(recv_close_doc,
+             "close($self, /, *, force=False)\n--\n\n"
+             "Close the channel: nothing is sent or received any more.\n\n"
+             "Senders that wait raise ChannelClosedError.  Raises\n"
+             "ChannelNotEmptyError if there are objects that were sent; with\n"
+             "force they are dropped.");
 
 PyDoc_STRVAR(
     send_close_doc,
@@ -575,10 +574,10 @@ channel_get_info(PyObject *op, void *Py_UNUSED(closure))
     size_t count = cot_channel_len(channel);
     bool is_closing = cot_channel_refuses_send(channel);
     bool is_closed = cot_channel_refuses_recv(channel);
-    return PyObject_CallFunction(
-        make, "OOOn", is_closing ? Py_False : Py_True,
-        is_closing && !is_closed ? Py_True : Py_False,
-        is_closed ? Py_True : Py_False, (Py_ssize_t)count);
+    return PyObject_CallFunction(make, "OOOn", is_closing ? Py_False : Py_True,
+                                 is_closing && !is_closed ? Py_True : Py_False,
+                                 is_closed ? Py_True : Py_False,
+                                 (Py_ssize_t)count);
 }
 
 static PyObject *

@@ -8,9 +8,9 @@
 
 typedef struct shared_buffer {
     cot_object object;
-    Py_buffer view;              // constant
-    buffer_owner *owner;         // shared: one reference; NULL if `root` is not
-    cot_object *root;            // shared: one reference, or NULL
+    Py_buffer view;       // constant
+    buffer_owner *owner;  // shared: one reference; NULL if `root` is not
+    cot_object *root;     // shared: one reference, or NULL
     struct shared_buffer *next;  // among what has come back
     Py_ssize_t geometry[];       // of a view of a view: shape, strides...
 } shared_buffer;
@@ -27,7 +27,7 @@ struct buffer_owner {
 
 typedef struct {
     PyObject_HEAD
-    cot_object *object;   // shared: one reference
+    cot_object *object;  // shared: one reference
 } SharedBufferObject;
 
 #define SharedBufferObject_CAST(op) ((SharedBufferObject *)(op))
@@ -294,8 +294,8 @@ shared_buffer_view(module_state *state, cot_object *object)
 static int
 shared_buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
-    const Py_buffer *shown
-        = &buffer_from_object(SharedBufferObject_CAST(op)->object)->view;
+    const Py_buffer *shown =
+        &buffer_from_object(SharedBufferObject_CAST(op)->object)->view;
     view->obj = NULL;
     // A memoryview can answer all the others.
     if ((flags & PyBUF_FULL_RO) != PyBUF_FULL_RO) {
@@ -345,7 +345,7 @@ static PyType_Slot shared_buffer_slots[] = {
 PyType_Spec cot_shared_buffer_spec = {
     .name = "coterie._core.SharedBuffer",
     .basicsize = sizeof(SharedBufferObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = shared_buffer_slots,
 };

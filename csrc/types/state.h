@@ -52,11 +52,11 @@ typedef struct buffer_owner buffer_owner;
 
 typedef struct {
     cot_codec codec;
-    cot_home *home;        // shared: one reference
+    cot_home *home;         // shared: one reference
     buffer_owner *buffers;  // shared: one reference
-    bool is_main;          // of the main interpreter
-    bool is_leaving;       // the interpreter is about to end
-    bool was_interrupted;  // KeyboardInterrupt has left a wait of ours
+    bool is_main;           // of the main interpreter
+    bool is_leaving;        // the interpreter is about to end
+    bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
     PyInterpreterState *interpreter;  // borrowed: this one
 
     run_host *host;  // borrowed: of who runs calls in this interpreter now

@@ -96,9 +96,7 @@ class SendChannel[T]:
         *,
         unbounditems: _Constant | None = None,
     ) -> None: ...
-    def send_nowait(
-        self, obj: T, *, unbounditems: _Constant | None = None
-    ) -> bool: ...
+    def send_nowait(self, obj: T, *, unbounditems: _Constant | None = None) -> bool: ...
     def send_buffer(
         self,
         obj: Buffer,

@@ -24,7 +24,8 @@ send_until(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
            uint64_t number)
 {
     cot_payload *payload = number_payload(number);
-    cot_status status = cot_channel_send(channel, parker, deadline_ns, payload);
+    cot_status status = cot_channel_send(channel, parker, deadline_ns,
+                                         payload);
     if (status != COT_OK) {
         CHECK_EQ(take_number(payload), number);  // stayed the caller's
     }

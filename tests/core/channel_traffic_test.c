@@ -76,8 +76,9 @@ receive_at_market(market *all, size_t idx)
     uint64_t random = all->seed + idx;
     for (;;) {
         cot_payload *payload;
-        cot_status status = cot_channel_recv(
-            all->channel, &all->parkers[idx], random_deadline(&random), &payload);
+        cot_status status = cot_channel_recv(all->channel, &all->parkers[idx],
+                                             random_deadline(&random),
+                                             &payload);
         if (status == COT_SHUT_DOWN) {
             return;
         }
@@ -157,11 +158,12 @@ hold_market(size_t capacity, cot_channel_side side, bool drops_items,
 {
     static market all;
     test_threads threads, disturber;
-    all = (market){.seed = test_seed(),
-                   .channel = cot_channel_create(capacity, COT_UNBOUND_REPLACE),
-                   .drops_items = drops_items,
-                   .senders_left = SIDE,
-                   .threads = &threads};
+    all = (market){
+        .seed = test_seed(),
+        .channel = cot_channel_create(capacity, COT_UNBOUND_REPLACE),
+        .drops_items = drops_items,
+        .senders_left = SIDE,
+        .threads = &threads};
     start_threads(&threads, SIDE * 2, trade, &all);
     start_threads(&disturber, 1, disturb, &all);
     if (closes_early) {

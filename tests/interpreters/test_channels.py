@@ -1,4 +1,4 @@
-"""coterie.interpreters.channels: PEP 554's channels, between threads and interpreters."""
+"""The channels of PEP 554, between threads and between interpreters."""
 
 import copy
 import gc
