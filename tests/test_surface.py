@@ -22,8 +22,9 @@ MODULES = [
     "coterie._map",
     "coterie._core",
 ]
+SUBMODULES = ["coterie.interpreters.channels"]
 public_modules = pytest.mark.parametrize(
-    "name", [name for name in MODULES if "._" not in name]
+    "name", [*(name for name in MODULES if "._" not in name), *SUBMODULES]
 )
 
 

@@ -318,27 +318,29 @@ cot_channel_post(cot_channel *channel, cot_payload *payload, bool *was_awaited)
 
 // ---- receive -------------------------------------------------------------
 
-// Lets the first sender that waits go, if there is room for its item: whom to
-// unpark, or NULL.  *place is what an item alone has left; it is taken for
-// that, or stays the caller's.
+static bool
+can_let_in_locked(const cot_channel *channel)
+{
+    return channel->first_sender != NULL
+           && get_hint(&channel->buffered) < channel->capacity;
+}
+
+// Lets the first sender that waits go, and its item stay, at `place`: what an
+// item that was alone has left.  Whom to unpark.
 static cot_parker *
-let_in_locked(cot_channel *channel, party **place)
+let_in_locked(cot_channel *channel, party *place)
 {
     party *sender = channel->first_sender;
-    if (sender == NULL || get_hint(&channel->buffered) >= channel->capacity) {
-        return NULL;
-    }
-    party *one = *place;
-    *place = NULL;
-    one->payload = sender->payload;
-    one->state = PARTY_BUFFERED;
-    take_place(&channel->items, one, sender);
+    place->payload = sender->payload;
+    place->state = PARTY_BUFFERED;
+    take_place(&channel->items, place, sender);
     add_hint(&channel->buffered, 1);
-    channel->first_sender = next_sender(one->next);
+    channel->first_sender = next_sender(place->next);
     return settle(sender, PARTY_MET);
 }
 
-// Takes the oldest item: whom to unpark, or NULL.  *place is as above.
+// Takes the oldest item: whom to unpark, or NULL.  *place is what it has left,
+// to be freed by the caller, or NULL.
 static cot_parker *
 take_first_locked(cot_channel *channel, cot_payload **payload, party **place)
 {
@@ -348,8 +350,11 @@ take_first_locked(cot_channel *channel, cot_payload **payload, party **place)
     if (first->state == PARTY_WAITING) {
         return settle(first, PARTY_MET);
     }
+    if (can_let_in_locked(channel)) {
+        return let_in_locked(channel, first);
+    }
     *place = first;
-    return let_in_locked(channel, place);
+    return NULL;
 }
 
 static cot_status
@@ -470,22 +475,17 @@ cot_channel_close(cot_channel *channel, cot_channel_side side,
     return status;
 }
 
-// Gives the places of items that were removed to senders that wait; the other
-// places are left.
+// Gives the places of items that were removed to senders that wait: those that
+// are left.
 static party *
 refill_locked(cot_channel *channel, party *places)
 {
-    while (places != NULL) {
+    while (places != NULL && can_let_in_locked(channel)) {
         party *place = places;
         places = place->next;
-        cot_parker *sender = let_in_locked(channel, &place);
-        if (sender == NULL) {
-            place->next = places;
-            return place;
-        }
-        cot_unpark(sender);
+        cot_unpark(let_in_locked(channel, place));
     }
-    return NULL;
+    return places;
 }
 
 static void

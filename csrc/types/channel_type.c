@@ -476,7 +476,7 @@ recv_channel_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 }
 
 PyDoc_STRVAR(recv_nowait_doc,
-             "recv_nowait($self, /, default=<unrepresentable>)\n--\n\n"
+             "recv_nowait($self, /, default=...)\n--\n\n"
              "Return the next object, or the default if there is none now.\n\n"
              "Without a default: raises ChannelEmptyError then.");
 

@@ -1,7 +1,8 @@
-"""coterie.interpreters.channels: PEP 554's channels, between threads and interpreters."""
+"""The channels of PEP 554, between threads and between interpreters."""
 
 import copy
 import gc
+import inspect
 import pickle
 import signal
 import threading
@@ -482,3 +483,28 @@ def test_the_howto_with_a_buffer(interp):
     assert len(data) == 100
     for i in range(len(data)):
         assert data[i] == i
+
+
+# ---- the backport ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (channels.create, ["*unbounditems"]),
+        (channels.list_all, []),
+        (channels.RecvChannel.recv, ["timeout"]),
+        (channels.RecvChannel.recv_nowait, ["default"]),
+        (channels.SendChannel.send, ["obj", "timeout", "*unbounditems"]),
+        (channels.SendChannel.send_nowait, ["obj", "*unbounditems"]),
+        (channels.SendChannel.send_buffer, ["obj", "timeout", "*unbounditems"]),
+        (channels.SendChannel.send_buffer_nowait, ["obj", "*unbounditems"]),
+    ],
+)
+def test_signatures(function, parameters):
+    found = [
+        "*" * (parameter.kind is parameter.KEYWORD_ONLY) + name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+    ]
+    assert found == parameters
