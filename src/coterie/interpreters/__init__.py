@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import CodeType, EllipsisType, TracebackType
     from typing import Any, Literal, Self
 
-    from coterie._output import Captured
+    from coterie._output import CapturedOutput
 
 __all__ = [
     "ExecutionFailed",
@@ -337,16 +337,16 @@ class Interpreter(_core.Interpreter):
         if self._exists():
             self.close(interrupt=exc_type is not None)
 
-    def capture_output(self) -> Captured:
+    def capture_output(self) -> CapturedOutput:
         """Capture what code in it writes to sys.stdout and sys.stderr.
 
         A context manager; its `stdout` and `stderr` are what was written so
         far, as text, `stdout_bytes` and `stderr_bytes` as bytes.
         """
-        from coterie._output import Captured
+        from coterie._output import CapturedOutput
 
         self._check("capture the output of")
-        return Captured(self)
+        return CapturedOutput(self)
 
     # ---- like a thread -----------------------------------------------------
 
