@@ -346,7 +346,7 @@ class Interpreter(_core.Interpreter):
         from coterie._output import CapturedOutput
 
         self._check("capture the output of")
-        return CapturedOutput(self)
+        return CapturedOutput(self._call)
 
     # ---- like a thread -----------------------------------------------------
 
