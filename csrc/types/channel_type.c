@@ -192,7 +192,26 @@ channel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 typedef struct {
     cot_channel *channel;
     cot_payload *payload;
+    bool waits;  // has not to be done at once
 } transfer;
+
+// Before it detaches the thread, cot_block looks for a moment whether it need
+// not.  Two who look for each other would never meet: who may wait stands in
+// line meanwhile.  (A park spins before it sleeps, so this is all the time.)
+static int64_t
+deadline_of_look(const transfer *it, int64_t deadline_ns)
+{
+    return it->waits && deadline_ns == COT_NOW ? cot_clock_after(COT_US)
+                                               : deadline_ns;
+}
+
+static cot_status
+status_of_look(const transfer *it, int64_t deadline_ns, cot_status status)
+{
+    return it->waits && deadline_ns == COT_NOW && status == COT_SIGNALLED
+               ? COT_TIMED_OUT
+               : status;
+}
 
 static bool
 can_send(void *arg)
@@ -204,7 +223,10 @@ static cot_status
 attempt_send(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
     transfer *send = arg;
-    return cot_channel_send(send->channel, parker, deadline_ns, send->payload);
+    cot_status status = cot_channel_send(send->channel, parker,
+                                         deadline_of_look(send, deadline_ns),
+                                         send->payload);
+    return status_of_look(send, deadline_ns, status);
 }
 
 static bool
@@ -217,8 +239,10 @@ static cot_status
 attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
     transfer *recv = arg;
-    return cot_channel_recv(recv->channel, parker, deadline_ns,
-                            &recv->payload);
+    cot_status status = cot_channel_recv(recv->channel, parker,
+                                         deadline_of_look(recv, deadline_ns),
+                                         &recv->payload);
+    return status_of_look(recv, deadline_ns, status);
 }
 
 static const blocking_op send_op = {can_send, attempt_send};
@@ -310,7 +334,8 @@ send_and_wait(PyObject *op, PyObject *const *values, bool as_buffer)
         return NULL;
     }
     transfer send = {channel_of(op),
-                     make_payload(op, values[0], as_buffer, values[2])};
+                     make_payload(op, values[0], as_buffer, values[2]),
+                     deadline_ns != COT_NOW};
     if (send.payload == NULL) {
         return NULL;
     }
@@ -445,7 +470,8 @@ static int
 receive(PyObject *op, int64_t deadline_ns, cot_status *status,
         cot_payload **payload)
 {
-    transfer recv = {.channel = channel_of(op)};
+    transfer recv = {.channel = channel_of(op),
+                     .waits = deadline_ns != COT_NOW};
     buffer_owner_reclaim(state_of(op)->buffers);
     int failed = cot_block(state_of(op), &recv_op, &recv, deadline_ns, status);
     *payload = recv.payload;

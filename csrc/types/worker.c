@@ -83,6 +83,17 @@ prepare_interpreter(cot_worker *worker, run_host *host)
 
 // ---- calls ---------------------------------------------------------------
 
+// The asker may want what it has lent us back when it goes on: the memory of a
+// view, for one.
+static void
+drop_shared_arguments(cot_task *task)
+{
+    if (task->call != NULL && task->call->objects_len > 0) {
+        cot_payload_destroy(task->call);
+        task->call = NULL;
+    }
+}
+
 static void
 run_task(module_state *state, cot_worker *worker, cot_task *task)
 {
@@ -93,6 +104,7 @@ run_task(module_state *state, cot_worker *worker, cot_task *task)
     // From here on no interrupt of this task comes any more; all under the GIL.
     cot_worker_end_task(worker);
     run_calm(state->host);
+    drop_shared_arguments(task);
     // The asker goes on first; freeing what the call left can wait.
     cot_task_finish(task, kind, outcome);
     Py_XDECREF(result);

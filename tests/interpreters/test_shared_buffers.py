@@ -163,6 +163,16 @@ def test_the_owner_may_resize_it_when_nobody_has_a_view(interp):
     assert len(data) == 101
 
 
+def test_arguments_are_let_go_of_before_the_result_is_there(pool):
+    data = bytearray(10)
+    calls = []
+    for _ in range(100):
+        calls.append(pool.submit(fill, memoryview(data)))
+        calls[-1].result()
+        data.append(1)
+    assert len(data) == 110
+
+
 def test_what_is_never_received_is_let_go_of():
     data = bytearray(10)
     recv, send = channels.create()
