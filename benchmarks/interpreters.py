@@ -42,7 +42,9 @@ def measure(effort: Effort) -> Iterator[Result]:
     yield result("close()", "ms", interleaved(in_all(closing), effort), 1)
     with all_interpreters() as interps:
         execs = {n: partial(repeating, i.exec, "pass") for n, i in interps.items()}
-        calls = {n: partial(repeating, i.call, work.nothing) for n, i in interps.items()}
+        calls = {
+            n: partial(repeating, i.call, work.nothing) for n, i in interps.items()
+        }
         yield result("exec('pass')", "us", interleaved(execs, effort), 1)
         samples = interleaved(calls, effort)
         yield result("call() of a no-op, main thread", "us", samples, 250)

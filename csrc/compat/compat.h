@@ -27,6 +27,11 @@
 // interpreters.  No GIL needed.
 bool cot_compat_is_tracing_unsafe(void);
 
+// Before 3.14 CPython never gives back what the allocator of an interpreter has
+// taken (1.7 MB at least): interpreters that are closed are used again there.
+// Fallback: they are ended.
+#define COT_COMPAT_LEAKS_INTERPRETERS (PY_VERSION_HEX < 0x030E0000)
+
 // A new dict that is about to get `len` items.
 //
 // No public function makes a dict with room (it saves a quarter of the decoding

@@ -16,6 +16,7 @@ static struct cot_runtime {
     cot_local seats;
     cot_sigint sigint;
     cot_registry registry;
+    cot_parked parked;
 } runtime;
 
 uint64_t
@@ -94,6 +95,12 @@ cot_runtime_sigint(void)
     return &runtime.sigint;
 }
 
+cot_parked *
+cot_runtime_parked(void)
+{
+    return &runtime.parked;
+}
+
 bool
 cot_runtime_claim_setup(void)
 {
@@ -116,6 +123,7 @@ cot_runtime_after_fork_in_child(void)
     // Its watcher stayed behind.  The handler in place calls the usual one.
     runtime.sigint.lock = (cot_lock){0};
     runtime.sigint.is_set_up = false;
+    runtime.parked = (cot_parked){0};
     // Who held it is not in this process.
     runtime.registry.lock = (cot_lock){0};
 }

@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // A number that no other object of this process has or had; never 0.
@@ -53,6 +54,19 @@ typedef struct {
 } cot_sigint;
 
 cot_sigint *cot_runtime_sigint(void);
+
+// Interpreters that were closed and wait to be used again; see types/parking.h.
+enum { COT_PARKED_MAX = 8 };
+typedef struct {
+    cot_lock lock;  // guards all
+    size_t len;
+    struct {
+        void *interpreter;
+        void *stock;
+    } places[COT_PARKED_MAX];
+} cot_parked;
+
+cot_parked *cot_runtime_parked(void);
 
 // True for the first caller in this process, and for nobody after.
 bool cot_runtime_claim_setup(void);

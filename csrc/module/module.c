@@ -12,6 +12,7 @@
 #include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
+#include "types/parking.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
 #include "types/shared.h"
@@ -301,6 +302,21 @@ core_join_closing(PyObject *module, PyObject *timeout)
 }
 
 static PyObject *
+core_parked_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    (void)module;
+    return parking_ids();
+}
+
+static PyObject *
+core_end_parked(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    (void)module;
+    parking_end_all();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 core_current_id(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLongLong(
@@ -373,6 +389,11 @@ static PyMethodDef core_methods[] = {
     {"join_closing", core_join_closing, METH_O,
      PyDoc_STR("join_closing($module, timeout, /)\n--\n\n"
                "Wait until no interpreter is being ended: whether so.")},
+    {"parked_ids", core_parked_ids, METH_NOARGS,
+     PyDoc_STR("parked_ids($module, /)\n--\n\n"
+               "The ids of interpreters that wait to be used again.")},
+    {"end_parked", core_end_parked, METH_NOARGS,
+     PyDoc_STR("end_parked($module, /)\n--\n\nEnd them.")},
     {"current_id", core_current_id, METH_NOARGS,
      PyDoc_STR("current_id($module, /)\n--\n\n"
                "The id of this interpreter.")},

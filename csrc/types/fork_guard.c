@@ -2,6 +2,8 @@
 
 #include "core/runtime.h"
 
+#include "types/parking.h"
+
 #include <string.h>
 
 static const char refusal[] =
@@ -26,8 +28,12 @@ audit(const char *event, PyObject *args, void *user_data)
     if (event[0] == 'o'
         && (strcmp(event, "os.fork") == 0 || strcmp(event, "os.forkpty") == 0)
         && cot_runtime_interpreters() > 0) {
-        refuse();
-        return -1;
+        // Nobody uses these.
+        parking_end_all();
+        if (cot_runtime_interpreters() > 0) {
+            refuse();
+            return -1;
+        }
     }
     return 0;
 }

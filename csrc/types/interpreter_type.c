@@ -1,5 +1,6 @@
 #include "types/interpreter_type.h"
 
+#include "compat/compat.h"
 #include "core/interpreter.h"
 #include "core/runtime.h"
 #include "core/sigint.h"
@@ -8,6 +9,7 @@
 #include "types/errors.h"
 #include "types/interrupt.h"
 #include "types/opening.h"
+#include "types/parking.h"
 #include "types/run.h"
 
 #include <stddef.h>
@@ -32,6 +34,7 @@ typedef struct {
     run_host run;      // first: visitors know no more
     PyObject *module;  // owned, over there: keeps run.state; NULL until needed
     bool has_own_gil;
+    PyObject *stock;  // owned, over there: to be used again by; or NULL
 } interpreter_host;
 
 // ---- entering and leaving ------------------------------------------------
@@ -274,10 +277,12 @@ end_interpreter(cot_interpreter *interpreter, PyThreadState *own)
     Py_CLEAR(host->module);
     clear_seats(interpreter, true);
     cot_interpreter_stand_up(interpreter);
-    Py_EndInterpreter(own);
+    if (!parking_keep(own, host->stock)) {
+        Py_EndInterpreter(own);
+        cot_runtime_interpreter_closed();
+    }
     interpreter->host = NULL;
     cot_free(host);
-    cot_runtime_interpreter_closed();
     cot_interpreter_closed(interpreter);
 }
 
@@ -468,13 +473,14 @@ interpreter_ids(void)
 // Attached to the new interpreter; on failure to what was before.
 static cot_interpreter *
 move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
-        const cot_payload *settings, bool has_own_gil)
+        const cot_payload *settings, bool has_own_gil, PyObject *stock)
 {
     interpreter_host *host = cot_alloc_zeroed(sizeof(*host));
     cot_interpreter *interpreter = NULL;
     if (host != NULL) {
         host->run.interpreter = PyThreadState_GetInterpreter(tstate);
         host->has_own_gil = has_own_gil;
+        host->stock = stock;
         interpreter = cot_interpreter_create(
             PyInterpreterState_GetID(host->run.interpreter), host,
             adopt_orphan);
@@ -482,10 +488,15 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
     if (interpreter == NULL
         || cot_interpreter_sit(interpreter, tstate) != COT_OK) {
         // Nobody knows of it: as if it had not been.
+        Py_XDECREF(stock);
         Py_EndInterpreter(tstate);
         PyEval_RestoreThread(outer);
         cot_runtime_interpreter_closed();
         cot_free(host);
+        if (interpreter != NULL) {
+            cot_interpreter_closed(interpreter);
+            cot_interpreter_unref(interpreter);
+        }
         PyErr_NoMemory();
         return NULL;
     }
@@ -499,9 +510,28 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
     return interpreter;
 }
 
+static const char *
+open_new(bool has_own_gil, bool checks_imports, PyThreadState **tstate)
+{
+    PyInterpreterConfig config = OPENING_OWN_GIL;
+    if (!has_own_gil) {
+        // Extension modules that share the GIL may share the allocator too.
+        config.gil = PyInterpreterConfig_SHARED_GIL;
+        config.use_main_obmalloc = 1;
+        config.check_multi_interp_extensions = checks_imports;
+    }
+    cot_runtime_interpreter_opens();
+    const char *problem = opening_create(&config, tstate);
+    if (problem != NULL) {
+        cot_runtime_interpreter_closed();
+    }
+    return problem;
+}
+
 PyDoc_STRVAR(create_doc,
              "_create($self, settings, has_own_gil, checks_imports, /)\n--\n\n"
-             "Make this the handle of a new interpreter.");
+             "Make this the handle of a new interpreter: whether that is new\n"
+             "indeed, and may be used again.");
 
 static PyObject *
 interpreter_create(PyObject *op, PyObject *args)
@@ -517,19 +547,18 @@ interpreter_create(PyObject *op, PyObject *args)
     if (encoded == NULL) {
         return NULL;
     }
-    PyInterpreterConfig config = OPENING_OWN_GIL;
-    if (!has_own_gil) {
-        // Extension modules that share the GIL may share the allocator too.
-        config.gil = PyInterpreterConfig_SHARED_GIL;
-        config.use_main_obmalloc = 1;
-        config.check_multi_interp_extensions = checks_imports;
-    }
     PyThreadState *outer = PyThreadState_Get();
-    PyThreadState *tstate;
-    cot_runtime_interpreter_opens();
-    const char *problem = opening_create(&config, &tstate);
+    PyObject *stock = NULL;
+    PyThreadState *tstate = NULL;
+    const char *problem = NULL;
+    bool is_plain = has_own_gil && checks_imports;
+    if (is_plain) {
+        tstate = parking_take(&stock);
+    }
+    if (tstate == NULL) {
+        problem = open_new(has_own_gil, checks_imports, &tstate);
+    }
     if (problem != NULL) {
-        cot_runtime_interpreter_closed();
         PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
         if (cls != NULL) {
             PyErr_SetString(cls, problem);
@@ -537,12 +566,35 @@ interpreter_create(PyObject *op, PyObject *args)
     }
     else {
         self->interpreter = move_in(self->state, tstate, outer, encoded,
-                                    has_own_gil);
+                                    has_own_gil, stock);
         self->id = self->interpreter ? self->interpreter->id : -1;
     }
     cot_payload_destroy(encoded);
     if (PyErr_Occurred()) {
         return NULL;
+    }
+    return PyBool_FromLong(is_plain && stock == NULL);
+}
+
+PyDoc_STRVAR(take_stock_doc,
+             "_take_stock($self, /)\n--\n\n"
+             "Arrange for the new interpreter to be used again once closed.");
+
+static PyObject *
+interpreter_take_stock(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    cot_interpreter *interpreter = InterpreterObject_CAST(op)->interpreter;
+    stay own;
+    if (COT_COMPAT_LEAKS_INTERPRETERS
+        && cot_interpreter_begin(interpreter) == COT_OK) {
+        if (go_in(interpreter, &own) < 0) {
+            cot_interpreter_end(interpreter);
+            return NULL;
+        }
+        interpreter_host *host = interpreter->host;
+        host->stock = parking_take_stock();
+        come_out(&own);
+        cot_interpreter_end(interpreter);
     }
     Py_RETURN_NONE;
 }
@@ -983,6 +1035,7 @@ static PyMethodDef interpreter_methods[] = {
     {"_call", (PyCFunction)(void (*)(void))interpreter_call_plainly,
      METH_FASTCALL | METH_KEYWORDS, call_plainly_doc},
     {"_create", interpreter_create, METH_VARARGS, create_doc},
+    {"_take_stock", interpreter_take_stock, METH_NOARGS, take_stock_doc},
     {"_find", interpreter_find, METH_O, find_doc},
     {"_interrupt", interpreter_interrupt, METH_O, interrupt_doc},
     {"_close", interpreter_close, METH_VARARGS, close_doc},

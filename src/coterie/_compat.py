@@ -23,6 +23,7 @@ __all__ = [
     "Pickler",
     "PicklingError",
     "before_threads_are_joined",
+    "forget_exit_callbacks",
     "blake2b",
     "import_check_off",
     "import_what_breaks_when_imported_at_once",
@@ -92,6 +93,26 @@ def run_exit_callbacks() -> None:
     run = getattr(atexit, "_run_exitfuncs", None)
     if run is not None:
         run()
+
+
+def forget_exit_callbacks() -> bool:
+    """Run this interpreter's atexit callbacks, and have none after that.
+
+    Reason: an interpreter that is used again has to forget them; `atexit._clear`
+    is private.  Fallback, and where threading has callbacks of its own, which
+    nothing takes back: False.
+    """
+    import atexit
+
+    threading = sys.modules.get("threading")
+    if getattr(threading, "_threading_atexits", None):
+        return False
+    clear = getattr(atexit, "_clear", None)
+    if clear is None:
+        return False
+    run_exit_callbacks()
+    clear()
+    return True
 
 
 def import_what_breaks_when_imported_at_once() -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
 
+_MANY = 1000
+
 _installed = False
 _installed_for_interpreters = False
 
@@ -148,12 +150,16 @@ def _grace(pool: _core.Pool) -> float:
 
 
 def _whatever_signals_do(function: Callable[[], None]) -> None:
-    """Call *function*, again and again while a signal handler leaves it."""
-    while True:
+    """Call *function*, again and again while a signal handler leaves it.
+
+    Not for ever: what fails every time is no signal handler's doing.
+    """
+    for _ in range(_MANY):
         try:
             return function()
         except BaseException:
             continue
+    function()
 
 
 def _leave_interpreters() -> None:
@@ -169,6 +175,7 @@ def _leave_interpreters() -> None:
             RuntimeWarning,
             stacklevel=2,
         )
+    _core.end_parked()
     stuck: list[Interpreter] = []
     for interpreter in left:
         _whatever_signals_do(lambda: _end_interpreter(interpreter, stuck))

@@ -91,7 +91,8 @@ def list_all() -> list[Interpreter]:
 
 
 def _foreign_ids() -> list[int]:
-    return [id for id, _ in _compat.list_interpreters()]
+    parked = _core.parked_ids()
+    return [id for id, _ in _compat.list_interpreters() if id not in parked]
 
 
 def get_current() -> Interpreter:
@@ -172,7 +173,8 @@ class Interpreter(_core.Interpreter):
         _compat.import_what_breaks_when_imported_at_once()
         _exit.install_for_interpreters()
         self = super().__new__(cls)
-        self._create(settings(), has_own_gil, bool(import_check))
+        if self._create(settings(), has_own_gil, bool(import_check)):
+            self._take_stock()
         with _known_lock:
             # Another thread may have listed it, and has its one object then.
             self._set_up()
