@@ -42,13 +42,19 @@ cot_interpreters *cot_runtime_interpreter_list(void);
 typedef struct cot_thread_seats cot_thread_seats;
 cot_local *cot_runtime_seats(void (*leave)(void *seats));
 
+typedef void (*cot_plain_handler)(int number);
+typedef void (*cot_info_handler)(int number, siginfo_t *info, void *context);
+
 // What core/sigint.c keeps.
 typedef struct {
     cot_lock lock;  // held to take a reference to `inside`, and to change it
     _Atomic(struct cot_interpreter *) inside;  // borrowed: who runs has it
     void (*callback)(struct cot_interpreter *inside);
     atomic_uint count;       // of signals
-    struct sigaction usual;  // the handler that ours calls first
+    // The handler that ours calls first: of the kind of SA_SIGINFO, or else of
+    // the other.  Ours may run on another thread while they are written.
+    _Atomic(cot_info_handler) usual_with_info;
+    _Atomic(cot_plain_handler) usual;
     int pipe[2];             // owned: from the handler to the watcher
     bool is_set_up;          // by the first thread only
 } cot_sigint;

@@ -13,11 +13,13 @@ static void
 handle(int number, siginfo_t *info, void *context)
 {
     cot_sigint *own = cot_runtime_sigint();
-    if (own->usual.sa_flags & SA_SIGINFO) {
-        own->usual.sa_sigaction(number, info, context);
+    cot_info_handler with_info = atomic_load(&own->usual_with_info);
+    cot_plain_handler usual = atomic_load(&own->usual);
+    if (with_info != NULL) {
+        with_info(number, info, context);
     }
-    else {
-        own->usual.sa_handler(number);
+    else if (usual != NULL) {
+        usual(number);
     }
     atomic_fetch_add(&own->count, 1);
     if (atomic_load(&own->inside) != NULL) {
@@ -91,7 +93,14 @@ put_handler(cot_sigint *own)
             && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN))) {
         return;
     }
-    own->usual = now;
+    // The first is preferred, so one of them is there at any time.
+    if (now.sa_flags & SA_SIGINFO) {
+        atomic_store(&own->usual_with_info, now.sa_sigaction);
+    }
+    else {
+        atomic_store(&own->usual, now.sa_handler);
+        atomic_store(&own->usual_with_info, NULL);
+    }
     now.sa_flags |= SA_SIGINFO;
     now.sa_sigaction = handle;
     (void)sigaction(SIGINT, &now, NULL);

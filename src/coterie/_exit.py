@@ -170,11 +170,14 @@ def _leave_interpreters() -> None:
     if left:
         import warnings
 
-        warnings.warn(
-            "remaining subinterpreters; close them with Interpreter.close()",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        try:
+            warnings.warn(
+                "remaining subinterpreters; close them with Interpreter.close()",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        except RuntimeWarning:  # by the user's filters: they are closed no less
+            sys.excepthook(*sys.exc_info())
     _core.end_parked()
     stuck: list[Interpreter] = []
     for interpreter in left:
@@ -202,16 +205,13 @@ def _end_interpreter(interpreter: Interpreter, stuck: list[Interpreter]) -> None
 
 def _stop_daemons() -> None:
     """Interrupt what runs in interpreters on threads that nobody will join."""
-    from coterie.interpreters import InterpreterError, list_all
+    from coterie.interpreters import list_all
 
     joined = {t.ident for t in threading.enumerate() if not t.daemon}
-    stuck = []
+    stuck: list[Interpreter] = []
     for interpreter in list_all():
         if interpreter._is_ours and interpreter._runner not in (None, *joined):
-            try:
-                interpreter.close(interrupt=True, timeout=_STOP_SECONDS)
-            except InterpreterError:
-                stuck.append(interpreter)
+            _end_interpreter(interpreter, stuck)
     if stuck:
         _leave_stuck(", ".join(map(repr, stuck)))
 
@@ -225,6 +225,7 @@ def _leave_stuck(names: str) -> None:
                 thread.join()
     except KeyboardInterrupt:
         pass  # as where the interpreter joins them
+    # All but our own, which would find the stuck ones once more.
     atexit.unregister(_leave_interpreters)
     _compat.run_exit_callbacks()
     _leave_process()

@@ -177,10 +177,11 @@ class Interpreter(_core.Interpreter):
             self._take_stock()
         with _known_lock:
             # Another thread may have listed it, and has its one object then.
+            # To ask whose it is lets that look it up: self may be let go of.
             self._set_up()
             listed = _known.setdefault(self.id, self)
-        if isinstance(listed, cls):
-            self = listed
+            if isinstance(listed, cls) and listed._is_ours:
+                self = listed
         if has_own_gil and not import_check:
             self._call(_inside.allow_all_imports)
         return self
