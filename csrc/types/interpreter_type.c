@@ -2,6 +2,7 @@
 
 #include "compat/compat.h"
 #include "core/interpreter.h"
+#include "core/registry.h"
 #include "core/runtime.h"
 #include "core/sigint.h"
 #include "port/memory.h"
@@ -273,6 +274,8 @@ end_interpreter(cot_interpreter *interpreter, PyThreadState *own)
     interpreter_host *host = interpreter->host;
     if (host->run.state != NULL) {
         host->run.state->host = NULL;
+        // Now, although its state may be freed later, or be kept by somebody.
+        cot_registry_interpreter_ended(host->run.state->home);
     }
     Py_CLEAR(host->module);
     clear_seats(interpreter, true);

@@ -80,6 +80,8 @@ parking_keep(PyThreadState *own, PyObject *stock)
         Py_DECREF(stock);
         return false;
     }
+    // Modules refer to themselves.  With our own goes its state.
+    PyGC_Collect();
     PyThreadState_Clear(own);
     PyThreadState_DeleteCurrent();
     if (put(interpreter, stock)) {

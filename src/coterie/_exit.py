@@ -178,10 +178,10 @@ def _leave_interpreters() -> None:
             )
         except RuntimeWarning:  # by the user's filters: they are closed no less
             sys.excepthook(*sys.exc_info())
-    _core.end_parked()
     stuck: list[Interpreter] = []
     for interpreter in left:
         _whatever_signals_do(lambda: _end_interpreter(interpreter, stuck))
+    _core.end_parked()
     if stuck or not _core.join_closing(_STOP_SECONDS):
         # Callbacks that were registered before ours do not run any more.
         _say_stuck(", ".join(map(repr, stuck)) or "an interpreter that is ending")
@@ -251,6 +251,7 @@ def _leave_process() -> None:
 
 def _warn_of_fork() -> None:
     """os.fork is refused before; what comes here is preexec_fn of subprocess."""
+    _core.end_parked()
     if _core.interpreters():
         import warnings
 

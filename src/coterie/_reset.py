@@ -36,8 +36,8 @@ _VALUES = (
 def take_stock() -> Stock:
     """Return what `reset` puts back; called in a new interpreter."""
     import os
+    import warnings
 
-    warnings = sys.modules.get("warnings")
     return {
         "modules": {name: m for name, m in sys.modules.items() if not _is_ours(name)},
         "main": dict(sys.modules["__main__"].__dict__),
@@ -45,7 +45,7 @@ def take_stock() -> Stock:
         "values": {name: getattr(sys, name) for name in _VALUES if hasattr(sys, name)},
         "recursion limit": sys.getrecursionlimit(),
         "environ": dict(os.environ),
-        "filters": None if warnings is None else list(warnings.filters),
+        "filters": list(warnings.filters),
     }
 
 
@@ -63,9 +63,6 @@ def reset(stock: Stock) -> bool:
     _reset_modules(stock["modules"])
     _reset_warnings(stock)
     _reset_logging()
-    import gc
-
-    gc.collect()
     return True
 
 
@@ -125,7 +122,7 @@ def _reset_logging() -> None:
 
 
 def _reset_warnings(stock: Stock) -> None:
-    warnings = sys.modules.get("warnings")
-    if warnings is not None and stock["filters"] is not None:
-        warnings.resetwarnings()
-        warnings.filters[:] = stock["filters"]
+    import warnings
+
+    warnings.resetwarnings()
+    warnings.filters[:] = stock["filters"]  # type: ignore[index]
