@@ -50,13 +50,13 @@ typedef struct {
     cot_lock lock;  // held to take a reference to `inside`, and to change it
     _Atomic(struct cot_interpreter *) inside;  // borrowed: who runs has it
     void (*callback)(struct cot_interpreter *inside);
-    atomic_uint count;       // of signals
+    atomic_uint count;  // of signals
     // The handler that ours calls first: of the kind of SA_SIGINFO, or else of
     // the other.  Ours may run on another thread while they are written.
     _Atomic(cot_info_handler) usual_with_info;
     _Atomic(cot_plain_handler) usual;
-    int pipe[2];             // owned: from the handler to the watcher
-    bool is_set_up;          // by the first thread only
+    int pipe[2];     // owned: from the handler to the watcher
+    bool is_set_up;  // by the first thread only
 } cot_sigint;
 
 cot_sigint *cot_runtime_sigint(void);

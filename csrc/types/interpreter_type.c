@@ -586,18 +586,21 @@ PyDoc_STRVAR(take_stock_doc,
 static PyObject *
 interpreter_take_stock(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    cot_interpreter *interpreter = InterpreterObject_CAST(op)->interpreter;
+    InterpreterObject *self = InterpreterObject_CAST(op);
+    if (!COT_COMPAT_LEAKS_INTERPRETERS
+        || cot_interpreter_begin(self->interpreter) != COT_OK) {
+        Py_RETURN_NONE;
+    }
     stay own;
-    if (COT_COMPAT_LEAKS_INTERPRETERS
-        && cot_interpreter_begin(interpreter) == COT_OK) {
-        if (go_in(interpreter, &own) < 0) {
-            cot_interpreter_end(interpreter);
-            return NULL;
-        }
-        interpreter_host *host = interpreter->host;
+    int failed = go_in(self->interpreter, &own);
+    if (!failed) {
+        interpreter_host *host = self->interpreter->host;
         host->stock = parking_take_stock();
         come_out(&own);
-        cot_interpreter_end(interpreter);
+    }
+    cot_interpreter_end(self->interpreter);
+    if (failed) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 
 from coterie import _compat, _core
 
@@ -156,9 +157,10 @@ def _whatever_signals_do(function: Callable[[], None]) -> None:
     """
     for _ in range(_MANY):
         try:
-            return function()
+            function()
         except BaseException:
             continue
+        return
     function()
 
 
@@ -180,7 +182,7 @@ def _leave_interpreters() -> None:
             sys.excepthook(*sys.exc_info())
     stuck: list[Interpreter] = []
     for interpreter in left:
-        _whatever_signals_do(lambda: _end_interpreter(interpreter, stuck))
+        _whatever_signals_do(partial(_end_interpreter, interpreter, stuck))
     _core.end_parked()
     if stuck or not _core.join_closing(_STOP_SECONDS):
         # Callbacks that were registered before ours do not run any more.

@@ -263,8 +263,7 @@ close_when_it_has_run(crowd *all)
 {
     cot_parker parker = {0};
     WAIT_UNTIL(atomic_load(&all->runs) > 20);
-    if (cot_interpreter_begin_close(all->one, &parker, COT_NEVER)
-        == COT_OK) {
+    if (cot_interpreter_begin_close(all->one, &parker, COT_NEVER) == COT_OK) {
         cot_interpreter_see_off(all->one);
         CHECK_EQ(all->inside, atomic_load(&all->runs));
         atomic_fetch_add(&all->closes, 1);

@@ -9,7 +9,6 @@ runs in parallel.  A call runs on the caller's thread.
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 import time
 import weakref
@@ -48,6 +47,15 @@ __all__ = [
     "is_shareable",
     "list_all",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "channels":
+        from importlib import import_module
+
+        return import_module("coterie.interpreters.channels")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # How long a call that was interrupted may clean up before it is again.
 _AGAIN_SECONDS = 0.4
