@@ -90,8 +90,13 @@ def list_all() -> list[Interpreter]:
     return found
 
 
-def _foreign_ids() -> list[int]:
-    return [id for id, _ in _compat.list_interpreters()]
+def _foreign_ids() -> set[int]:
+    # The first and this one are there, whatever can be known of others.
+    return {0, _core.current_id(), *(id for id, _ in _compat.list_interpreters())}
+
+
+def _not_found(id: int) -> InterpreterNotFoundError:
+    return InterpreterNotFoundError(f"unrecognized interpreter ID {id}")
 
 
 def get_current() -> Interpreter:
@@ -160,7 +165,7 @@ class Interpreter(_core.Interpreter):
                 return self  # type: ignore[return-value]
             self = super().__new__(cls)
             if not self._find(id) and id not in _foreign_ids():
-                raise InterpreterNotFoundError(f"unrecognized interpreter ID {id}")
+                raise _not_found(id)
             self._set_up()
             _known[id] = self
             return self
@@ -210,6 +215,8 @@ class Interpreter(_core.Interpreter):
         """Return whether code runs in it, in `exec` or a call."""
         running = self._is_running
         if running is None:
+            if self.id not in _foreign_ids():
+                raise _not_found(self.id)
             running = _compat.is_running(self.id)
         return bool(running)
 
