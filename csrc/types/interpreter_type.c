@@ -974,11 +974,13 @@ interpreter_close(PyObject *op, PyObject *args)
         < 0) {
         return NULL;
     }
-    if (status == COT_SHUT_DOWN) {
-        (void)raise_closed(self->state, self->id);
-        return NULL;
-    }
     if (status != COT_OK) {
+        // Also if somebody else is about to close it: as for who calls it then.
+        if (cot_interpreter_get_state(self->interpreter)
+            >= COT_INTERPRETER_CLOSING) {
+            (void)raise_closed(self->state, self->id);
+            return NULL;
+        }
         return PyLong_FromLong(0);
     }
     int answer = close_claimed(self, seconds);

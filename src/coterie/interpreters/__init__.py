@@ -98,9 +98,14 @@ def list_all() -> list[Interpreter]:
     return found
 
 
-def _foreign_ids() -> list[int]:
-    parked = _core.parked_ids()
-    return [id for id, _ in _compat.list_interpreters() if id not in parked]
+def _foreign_ids() -> set[int]:
+    # The first and this one are there, whatever can be known of others.
+    others = {id for id, _ in _compat.list_interpreters()}
+    return {0, _core.current_id()} | others.difference(_core.parked_ids())
+
+
+def _not_found(id: int) -> InterpreterNotFoundError:
+    return InterpreterNotFoundError(f"unrecognized interpreter ID {id}")
 
 
 def get_current() -> Interpreter:
@@ -169,7 +174,7 @@ class Interpreter(_core.Interpreter):
                 return self  # type: ignore[return-value]
             self = super().__new__(cls)
             if not self._find(id) and id not in _foreign_ids():
-                raise InterpreterNotFoundError(f"unrecognized interpreter ID {id}")
+                raise _not_found(id)
             self._set_up()
             _known[id] = self
             return self
@@ -220,6 +225,8 @@ class Interpreter(_core.Interpreter):
         """Return whether code runs in it, in `exec` or a call."""
         running = self._is_running
         if running is None:
+            if self.id not in _foreign_ids():
+                raise _not_found(self.id)
             running = _compat.is_running(self.id)
         return bool(running)
 
