@@ -1,5 +1,7 @@
 #include "codec/hooks.h"
 
+#include "core/runtime.h"
+
 #include "compat/compat.h"
 
 static const char HANDLE[] = "coterie.codec";
@@ -66,8 +68,9 @@ static int
 set_up(cot_codec *codec)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
-    uint64_t origin = codec->process_id
-                      + (uint64_t)PyInterpreterState_GetID(interpreter);
+    // Not the interpreter's id: one that is used again has another codec, which
+    // counts its tokens anew.
+    uint64_t origin = codec->process_id + (cot_runtime_next_id() & UINT32_MAX);
     PyObject *is_main = interpreter == PyInterpreterState_Main() ? Py_True
                                                                  : Py_False;
     PyObject *first = PyCFunction_New(&fingerprint_method, codec->handle);

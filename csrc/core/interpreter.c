@@ -261,12 +261,14 @@ cot_interpreter_list(cot_interpreter **list, size_t len)
 // ---- life ----------------------------------------------------------------
 
 cot_interpreter *
-cot_interpreter_create(int64_t id, void *host, cot_interpreter_orphan orphan)
+cot_interpreter_create(int64_t id, int64_t number, void *host,
+                       cot_interpreter_orphan orphan)
 {
     cot_interpreter *interpreter = cot_alloc_zeroed(sizeof(*interpreter));
     if (interpreter != NULL) {
         cot_object_init(&interpreter->object, &cot_interpreter_class);
         interpreter->id = id;
+        interpreter->number = number;
         interpreter->host = host;
         interpreter->orphan = orphan;
         enlist(interpreter, cot_runtime_interpreter_list());

@@ -57,7 +57,8 @@ struct cot_interpreter {
     cot_waitlist waiters;  // for the end of a run, or of the visits
     uint32_t visitors;
     cot_parker parker;              // of the waits of who runs
-    int64_t id;                     // as the layer above counts them; constant
+    int64_t id;                     // unique in the process; constant
+    int64_t number;                 // as the layer above counts them; constant
     void *host;                     // owned by the layer above, until closed
     cot_interpreter_orphan orphan;  // constant
     cot_interpreter *next;          // in the runtime's list, under its lock
@@ -66,7 +67,7 @@ struct cot_interpreter {
 
 // An idle interpreter with one reference, in the runtime's list.  NULL if there
 // is no memory.
-cot_interpreter *cot_interpreter_create(int64_t id, void *host,
+cot_interpreter *cot_interpreter_create(int64_t id, int64_t number, void *host,
                                         cot_interpreter_orphan orphan);
 
 static inline void

@@ -302,10 +302,10 @@ core_join_closing(PyObject *module, PyObject *timeout)
 }
 
 static PyObject *
-core_parked_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
+core_hidden_ids(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     (void)module;
-    return parking_ids();
+    return interpreter_hidden_ids();
 }
 
 static PyObject *
@@ -319,8 +319,7 @@ core_end_parked(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyObject *
 core_current_id(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromLongLong(
-        PyInterpreterState_GetID(state_of(module)->interpreter));
+    return PyLong_FromLongLong(state_of(module)->id);
 }
 
 static PyObject *
@@ -389,9 +388,10 @@ static PyMethodDef core_methods[] = {
     {"join_closing", core_join_closing, METH_O,
      PyDoc_STR("join_closing($module, timeout, /)\n--\n\n"
                "Wait until no interpreter is being ended: whether so.")},
-    {"parked_ids", core_parked_ids, METH_NOARGS,
-     PyDoc_STR("parked_ids($module, /)\n--\n\n"
-               "The ids of interpreters that wait to be used again.")},
+    {"hidden_ids", core_hidden_ids, METH_NOARGS,
+     PyDoc_STR("hidden_ids($module, /)\n--\n\n"
+               "CPython's ids of interpreters that wait to be used again, or\n"
+               "are, under another.")},
     {"end_parked", core_end_parked, METH_NOARGS,
      PyDoc_STR("end_parked($module, /)\n--\n\nEnd them.")},
     {"current_id", core_current_id, METH_NOARGS,
@@ -469,6 +469,7 @@ core_exec(PyObject *module)
 {
     module_state *state = state_of(module);
     state->interpreter = PyInterpreterState_Get();
+    state->id = PyInterpreterState_GetID(state->interpreter);
     state->is_main = state->interpreter == PyInterpreterState_Main();
     state->home = cot_home_create();
     state->buffers = buffer_owner_create();

@@ -81,7 +81,7 @@ raise_closed(module_state *state, int64_t id)
 static bool
 is_current(const InterpreterObject *self)
 {
-    return PyInterpreterState_GetID(PyInterpreterState_Get()) == self->id;
+    return self->id == self->state->id;
 }
 
 // Attached to the interpreter, with its claim: what threads left behind.
@@ -148,8 +148,9 @@ come_out(stay *own)
 
 // Inside for the first time: our module there.
 static int
-furnish(interpreter_host *host)
+furnish(const cot_interpreter *interpreter)
 {
+    interpreter_host *host = interpreter->host;
     if (host->module != NULL) {
         return 0;
     }
@@ -160,6 +161,7 @@ furnish(interpreter_host *host)
     }
     host->module = module;
     host->run.state = state;
+    state->id = interpreter->id;
     return 0;
 }
 
@@ -235,7 +237,7 @@ enter(InterpreterObject *self, stay *own)
                    : raise_closed(self->state, self->id);
     }
     if (begin_watch(own, interpreter) == 0 && go_in(interpreter, own) == 0) {
-        if (furnish(interpreter->host) == 0) {
+        if (furnish(interpreter) == 0) {
             open_run(interpreter, own);
             return 0;
         }
@@ -471,6 +473,29 @@ interpreter_ids(void)
     return ids;
 }
 
+PyObject *
+interpreter_hidden_ids(void)
+{
+    size_t len = cot_interpreter_list(NULL, 0);
+    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
+    PyObject *ids = list ? parking_ids() : PyErr_NoMemory();
+    size_t count = list ? cot_interpreter_list(list, len) : 0;
+    for (size_t i = 0; i < (count < len ? count : len); i++) {
+        PyObject *id = ids ? PyLong_FromLongLong(list[i]->number) : NULL;
+        if (id != NULL && list[i]->number != list[i]->id
+            && PyList_Append(ids, id) < 0) {
+            Py_CLEAR(id);
+        }
+        if (id == NULL) {
+            Py_CLEAR(ids);
+        }
+        Py_XDECREF(id);
+        cot_interpreter_unref(list[i]);
+    }
+    cot_free(list);
+    return ids;
+}
+
 // ---- making and finding --------------------------------------------------
 
 // Attached to the new interpreter; on failure to what was before.
@@ -484,8 +509,11 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
         host->run.interpreter = PyThreadState_GetInterpreter(tstate);
         host->has_own_gil = has_own_gil;
         host->stock = stock;
+        // One that is used again gets another number than it had.
+        int64_t id = stock ? parking_new_id()
+                           : PyInterpreterState_GetID(host->run.interpreter);
         interpreter = cot_interpreter_create(
-            PyInterpreterState_GetID(host->run.interpreter), host,
+            id, PyInterpreterState_GetID(host->run.interpreter), host,
             adopt_orphan);
     }
     if (interpreter == NULL

@@ -18,6 +18,10 @@ cot_object *interpreter_unwrap(module_state *state, PyObject *obj);
 // The ids of the interpreters that can be entered: a new list.
 PyObject *interpreter_ids(void);
 
+// What CPython counts those as that have another id, and the parked ones: a new
+// list.
+PyObject *interpreter_hidden_ids(void);
+
 // Waits for those that are being ended: True, or False when the time is up.
 PyObject *interpreter_join_closing(module_state *state, PyObject *timeout);
 

@@ -114,6 +114,13 @@ parking_take(PyObject **stock)
     return tstate;
 }
 
+int64_t
+parking_new_id(void)
+{
+    // CPython counts its own from 0.
+    return ((int64_t)1 << 32) + (int64_t)cot_runtime_next_id();
+}
+
 void
 parking_end_all(void)
 {

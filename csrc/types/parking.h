@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 // Attached to a new interpreter: what it is like.  A new reference, of that
 // interpreter; NULL if it is not to be used again.
@@ -22,6 +23,9 @@ bool parking_keep(PyThreadState *own, PyObject *stock);
 // Attaches the thread to a parked interpreter, and gives its stock.  NULL: there
 // is none.
 PyThreadState *parking_take(PyObject **stock);
+
+// An id for one that is used again: no interpreter has it or had it.
+int64_t parking_new_id(void);
 
 // Ends all of them; the thread stays attached to what it is.
 void parking_end_all(void);

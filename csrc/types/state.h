@@ -58,6 +58,7 @@ typedef struct {
     bool is_leaving;        // the interpreter is about to end
     bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
     PyInterpreterState *interpreter;  // borrowed: this one
+    int64_t id;                       // of it, unique in the process
 
     run_host *host;  // borrowed: of who runs calls in this interpreter now
                      // and may be interrupted (types/run.h), or NULL

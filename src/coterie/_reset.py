@@ -18,19 +18,8 @@ if TYPE_CHECKING:
 
     type Stock = dict[str, Any]
 
-# Attributes of sys that code may replace, as it may any other: these it should.
-_LISTS = ("path_hooks", "meta_path", "warnoptions")
-_VALUES = (
-    "stdin",
-    "stdout",
-    "stderr",
-    "excepthook",
-    "displayhook",
-    "unraisablehook",
-    "breakpointhook",
-    "dont_write_bytecode",
-    "tracebacklimit",
-)
+_LISTS = ("path_hooks", "meta_path", "warnoptions")  # of sys, changed in place
+_NAMESPACES = ("__main__", "sys", "builtins")
 
 
 def take_stock() -> Stock:
@@ -40,9 +29,8 @@ def take_stock() -> Stock:
 
     return {
         "modules": {name: m for name, m in sys.modules.items() if not _is_ours(name)},
-        "main": dict(sys.modules["__main__"].__dict__),
+        "namespaces": {name: dict(vars(sys.modules[name])) for name in _NAMESPACES},
         "lists": {name: list(getattr(sys, name)) for name in _LISTS},
-        "values": {name: getattr(sys, name) for name in _VALUES if hasattr(sys, name)},
         "recursion limit": sys.getrecursionlimit(),
         "environ": dict(os.environ),
         "filters": list(warnings.filters),
@@ -57,9 +45,6 @@ def reset(stock: Stock) -> bool:
         return False
     _reset_sys(stock)
     _reset_environment(stock)
-    main = sys.modules["__main__"].__dict__
-    main.clear()
-    main.update(stock["main"])
     _reset_modules(stock["modules"])
     _reset_warnings(stock)
     _reset_logging()
@@ -73,15 +58,19 @@ def _is_ours(name: str) -> bool:
 def _reset_sys(stock: Stock) -> None:
     sys.settrace(None)
     sys.setprofile(None)
+    for name, names in stock["namespaces"].items():
+        _put_back(vars(stock["modules"][name]), names)
     for name, items in stock["lists"].items():
         getattr(sys, name)[:] = items
-    for name in _VALUES:
-        if name in stock["values"]:
-            setattr(sys, name, stock["values"][name])
-        elif hasattr(sys, name):
-            delattr(sys, name)
     sys.path_importer_cache.clear()
     sys.setrecursionlimit(stock["recursion limit"])
+
+
+def _put_back(namespace: dict[str, Any], names: dict[str, Any]) -> None:
+    # Never empty: other threads' finalizers may look something up.
+    for name in [name for name in namespace if name not in names]:
+        del namespace[name]
+    namespace.update(names)
 
 
 def _reset_environment(stock: Stock) -> None:

@@ -25,7 +25,7 @@ end_orphan(cot_interpreter *interpreter)
 static cot_interpreter *
 new_interpreter(int64_t id)
 {
-    cot_interpreter *interpreter = cot_interpreter_create(id, NULL,
+    cot_interpreter *interpreter = cot_interpreter_create(id, id, NULL,
                                                           end_orphan);
     CHECK(interpreter != NULL);
     return interpreter;
@@ -107,7 +107,7 @@ one_at_a_time_has_the_claim(void)
 static bool
 create_and_sit(void *arg)
 {
-    cot_interpreter *one = cot_interpreter_create(1, NULL, end_orphan);
+    cot_interpreter *one = cot_interpreter_create(1, 1, NULL, end_orphan);
     if (one == NULL) {
         return false;
     }

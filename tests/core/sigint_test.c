@@ -41,7 +41,7 @@ never_orphaned(cot_interpreter *interpreter)
 static cot_interpreter *
 new_interpreter(void)
 {
-    cot_interpreter *one = cot_interpreter_create(1, NULL, never_orphaned);
+    cot_interpreter *one = cot_interpreter_create(1, 1, NULL, never_orphaned);
     CHECK(one != NULL);
     return one;
 }

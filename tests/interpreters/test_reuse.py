@@ -40,6 +40,8 @@ TRACES = {
     "path": ("import sys; sys.path[:] = ['/nowhere']", "'/nowhere' in sys.path", False),
     "argv": ("import sys; sys.argv[:] = ['left']", "'left' in sys.argv", False),
     "stdout": ("import sys; sys.stdout = None", "sys.stdout is None", False),
+    "an attribute of sys": ("import sys; sys.left = 1", "hasattr(sys, 'left')", False),
+    "a builtin": ("import builtins; builtins.len = None", "len('abc')", 3),
     "hook": (
         "import sys; sys.excepthook = print",
         "sys.excepthook is sys.__excepthook__",

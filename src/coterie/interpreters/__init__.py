@@ -101,7 +101,7 @@ def list_all() -> list[Interpreter]:
 def _foreign_ids() -> set[int]:
     # The first and this one are there, whatever can be known of others.
     others = {id for id, _ in _compat.list_interpreters()}
-    return {0, _core.current_id()} | others.difference(_core.parked_ids())
+    return {0, _core.current_id()} | others.difference(_core.hidden_ids())
 
 
 def _not_found(id: int) -> InterpreterNotFoundError:
