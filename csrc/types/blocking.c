@@ -6,10 +6,6 @@
 
 #include <math.h>
 
-// While the main thread waits, a signal wakes it by itself; the slice is for
-// the one that arrives between the look at the flag and the sleep.
-#define SLICE (50 * COT_MS)
-
 #define HELD_SPIN (10 * COT_US)
 
 // Raises in place of the asynchronous exception that came with the interrupt.
@@ -39,6 +35,23 @@ poll_attached(const blocking_op *op, void *arg, cot_parker *parker,
     return false;
 }
 
+bool
+block_needs_slices(const module_state *state)
+{
+    return state->is_main && cot_thread_is_first();
+}
+
+int
+block_check_signals(module_state *state)
+{
+    if (PyErr_CheckSignals() < 0) {
+        state->was_interrupted |= PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
+                                  != 0;
+        return -1;
+    }
+    return 0;
+}
+
 int
 cot_block(module_state *state, const blocking_op *op, void *arg,
           int64_t deadline_ns, cot_status *status)
@@ -56,17 +69,14 @@ cot_block(module_state *state, const blocking_op *op, void *arg,
     if (poll_attached(op, arg, parker, status)) {
         return 0;
     }
-    bool needs_slices = state->is_main && cot_thread_is_first();
+    bool needs_slices = block_needs_slices(state);
     for (;;) {
-        if (PyErr_CheckSignals() < 0) {
-            state->was_interrupted |= PyErr_ExceptionMatches(
-                                          PyExc_KeyboardInterrupt)
-                                      != 0;
+        if (block_check_signals(state) < 0) {
             return -1;
         }
         int64_t until_ns = deadline_ns;
         if (needs_slices) {
-            int64_t slice_ns = cot_clock_after(SLICE);
+            int64_t slice_ns = cot_clock_after(BLOCK_SLICE);
             until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
         }
         PyThreadState *tstate = PyEval_SaveThread();

@@ -22,6 +22,16 @@ typedef struct {
 int cot_block(module_state *state, const blocking_op *op, void *arg,
               int64_t deadline_ns, cot_status *status);
 
+// While the main thread waits, a signal wakes it by itself; the slice is for
+// the one that arrives between the look at the flag and the sleep.
+#define BLOCK_SLICE (50 * COT_MS)
+
+// Whether the thread is one that signals are handled on.
+bool block_needs_slices(const module_state *state);
+
+// Runs the handlers of signals that have come; -1 with an exception set.
+int block_check_signals(module_state *state);
+
 // A timeout argument, None or a number of seconds, as a deadline.  -1 with an
 // exception set.  A timeout below 0 is 0 if `clips`, else a ValueError.
 int deadline_from_timeout(PyObject *timeout, bool clips, int64_t *deadline_ns);

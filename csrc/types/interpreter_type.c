@@ -19,6 +19,9 @@
 // Ends an interpreter that nobody holds: destructors run on it.
 #define STACK_SIZE ((size_t)16 << 20)
 
+// In seconds: how long the main thread waits inside without a look for signals.
+#define SLICE (BLOCK_SLICE / 1e9)
+
 typedef struct {
     PyObject_HEAD
     module_state *state;           // borrowed: the type keeps the module
@@ -334,34 +337,52 @@ join_threads(double seconds)
     return answer;
 }
 
+// With the claim of closing, as join_threads: 1 if it is closed now.
+static int
+close_within(InterpreterObject *self, double seconds)
+{
+    stay own;
+    if (go_in(self->interpreter, &own) < 0) {
+        return -1;
+    }
+    int answer = join_threads(seconds);
+    if (answer > 0) {
+        end_interpreter(self->interpreter, PyThreadState_Get());
+        PyEval_RestoreThread(own.outer);
+    }
+    else if (answer == 0) {
+        come_out(&own);
+    }
+    else {
+        carry_out_failure(&own, self->state);
+    }
+    return answer;
+}
+
 // With the claim of closing.  1: closed.  0: threads inside go on, and so does
 // the interpreter.  -1 with an exception set.
 static int
 close_claimed(InterpreterObject *self, double seconds)
 {
-    cot_interpreter *interpreter = self->interpreter;
-    stay own;
+    module_state *state = self->state;
     PyThreadState *tstate = PyEval_SaveThread();
-    cot_interpreter_see_off(interpreter);
+    cot_interpreter_see_off(self->interpreter);
     PyEval_RestoreThread(tstate);
-    if (go_in(interpreter, &own) < 0) {
-        cot_interpreter_reopen(interpreter);
-        return -1;
-    }
-    int answer = join_threads(seconds);
-    if (answer < 0) {
-        carry_out_failure(&own, self->state);
+    // Inside, nothing looks for signals.
+    bool needs_slices = block_needs_slices(state);
+    int answer = 0;
+    for (bool is_last = false; answer == 0 && !is_last;) {
+        is_last = !needs_slices || (seconds >= 0 && seconds <= SLICE);
+        answer = close_within(self, is_last ? seconds : SLICE);
+        seconds -= seconds >= 0 ? SLICE : 0;
+        if (answer == 0 && block_check_signals(state) < 0) {
+            answer = -1;
+        }
     }
     if (answer <= 0) {
-        if (answer == 0) {
-            come_out(&own);
-        }
-        cot_interpreter_reopen(interpreter);
-        return answer;
+        cot_interpreter_reopen(self->interpreter);
     }
-    end_interpreter(interpreter, PyThreadState_Get());
-    PyEval_RestoreThread(own.outer);
-    return 1;
+    return answer;
 }
 
 // ---- life of a handle ----------------------------------------------------
@@ -781,6 +802,12 @@ run_inside(InterpreterObject *self, cot_function *function,
     interpreter_host *host = own.interpreter->host;
     module_state *inner = host->run.state;
     PyObject *result = run_call(inner, function, call, COT_CALL_ONE);
+    if (result == NULL) {
+        // What is told of it is not interrupted.
+        PyObject *exc = PyErr_GetRaisedException();
+        end_run(&own);
+        PyErr_SetRaisedException(exc);
+    }
     cot_outcome_kind kind = run_outcome(inner, result, &outcome);
     end_run(&own);
     Py_XDECREF(result);

@@ -193,9 +193,10 @@ def _leave_interpreters() -> None:
 def _end_interpreter(interpreter: Interpreter, stuck: list[Interpreter]) -> None:
     from coterie.interpreters import InterpreterError, InterpreterNotFoundError
 
-    # Threads inside are waited for, as those of the main interpreter are.
+    # Threads inside are waited for, as those of the main interpreter are; Ctrl-C
+    # ends that.
     try:
-        if interpreter.is_running():
+        if interpreter.is_running() or _was_interrupted():
             interpreter.close(interrupt=True, timeout=_STOP_SECONDS)
         else:
             interpreter.close()
