@@ -26,10 +26,10 @@ struct cot_queue {
     size_t first;        // index of the oldest
     atomic_size_t len;
     atomic_size_t unfinished;
-    size_t capacity;        // 0: without bound; constant
-    cot_queue_rules rules;  // constant
-    order order;            // constant
-    uint64_t turn;          // of the key that was put last
+    size_t capacity;         // 0: without bound; constant
+    cot_queue_rules rules;   // constant
+    order order;             // constant
+    uint64_t turn;           // of the key that was put last
     cot_payload *key_maker;  // owned, or NULL; constant
     atomic_bool is_shut_down;
     bool is_dropping;  // what is inside, since the shutdown

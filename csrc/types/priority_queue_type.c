@@ -7,7 +7,8 @@
 
 typedef struct {
     SharedObject shared;
-    PyObject *key;  // owned: this interpreter's function, or NULL: not yet here
+    PyObject
+        *key;  // owned: this interpreter's function, or NULL: not yet here
 } PriorityQueueObject;
 
 #define PriorityQueueObject_CAST(op) ((PriorityQueueObject *)(op))
@@ -25,7 +26,8 @@ static int
 send_key(module_state *state, cot_queue *queue, PyObject *key)
 {
     if (!PyCallable_Check(key)) {
-        PyErr_Format(PyExc_TypeError, "key must be None or callable, not %.200s",
+        PyErr_Format(PyExc_TypeError,
+                     "key must be None or callable, not %.200s",
                      Py_TYPE(key)->tp_name);
         return -1;
     }

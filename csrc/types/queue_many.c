@@ -40,9 +40,7 @@ static const blocking_op put_op = {can_put, attempt_put};
 static int
 add_item(PyObject *op, PyObject *item, cot_batch *batch)
 {
-    char what[40];
-    PyOS_snprintf(what, sizeof(what), "items[%zu]", batch->len);
-    cot_payload *payload = queue_encode(op, item, what);
+    cot_payload *payload = queue_encode(op, item, (Py_ssize_t)batch->len);
     if (payload == NULL) {
         return -1;
     }
@@ -79,8 +77,8 @@ check_room(const cot_queue *queue, size_t count)
     size_t capacity = cot_queue_capacity(queue);
     if (capacity != 0 && count > capacity) {
         PyErr_Format(PyExc_ValueError,
-                     "%zu items never fit into a queue with maxsize %zu", count,
-                     capacity);
+                     "%zu items never fit into a queue with maxsize %zu",
+                     count, capacity);
         return -1;
     }
     return 0;

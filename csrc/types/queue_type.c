@@ -192,13 +192,26 @@ queue_block_to_get(module_state *state, cot_queue *queue, int64_t deadline_ns,
     return failed;
 }
 
+static void
+name_item(char *name, size_t size, Py_ssize_t idx)
+{
+    if (idx < 0) {
+        PyOS_snprintf(name, size, "item");
+    }
+    else {
+        PyOS_snprintf(name, size, "items[%zd]", idx);
+    }
+}
+
 cot_payload *
-queue_encode(PyObject *op, PyObject *item, const char *what)
+queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx)
 {
     module_state *state = state_of(op);
     cot_key *key = NULL;
+    char name[40];
     if (SharedObject_CAST(op)->object->cls == &cot_priority_queue_class) {
-        key = priority_queue_make_key(op, item, what);
+        name_item(name, sizeof(name), idx);
+        key = priority_queue_make_key(op, item, name);
         if (key == NULL) {
             return NULL;
         }
@@ -206,8 +219,9 @@ queue_encode(PyObject *op, PyObject *item, const char *what)
     cot_payload *payload = cot_encode(&state->codec, item);
     if (payload == NULL) {
         cot_free(key);
-        char text[64];
-        PyOS_snprintf(text, sizeof(text), "%s not shareable", what);
+        name_item(name, sizeof(name), idx);
+        char text[80];
+        PyOS_snprintf(text, sizeof(text), "%s not shareable", name);
         raise_not_shareable(state, text);
         return NULL;
     }
@@ -219,7 +233,7 @@ static PyObject *
 put_item(PyObject *op, PyObject *item, int64_t deadline_ns)
 {
     module_state *state = state_of(op);
-    cot_payload *payload = queue_encode(op, item, "item");
+    cot_payload *payload = queue_encode(op, item, -1);
     if (payload == NULL) {
         return NULL;
     }
@@ -560,11 +574,12 @@ PyType_Spec cot_lifo_queue_spec = {
     .slots = lifo_queue_slots,
 };
 
-PyDoc_STRVAR(simple_queue_doc,
-             "SimpleQueue()\n--\n\n"
-             "A first-in, first-out queue without bound, count and shutdown.\n\n"
-             "The interface is that of queue.SimpleQueue.  It can be sent as\n"
-             "a Queue can.");
+PyDoc_STRVAR(
+    simple_queue_doc,
+    "SimpleQueue()\n--\n\n"
+    "A first-in, first-out queue without bound, count and shutdown.\n\n"
+    "The interface is that of queue.SimpleQueue.  It can be sent as\n"
+    "a Queue can.");
 
 static PyType_Slot simple_queue_slots[] = {
     {Py_tp_doc, (void *)simple_queue_doc},

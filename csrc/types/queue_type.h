@@ -12,8 +12,8 @@ extern PyType_Spec cot_lifo_queue_spec;    // derives from Queue
 extern PyType_Spec cot_simple_queue_spec;  // does not
 
 // The payload of an item for this queue, any of coterie.queue's; NULL with an
-// exception set, in which `what` is the item.
-cot_payload *queue_encode(PyObject *op, PyObject *item, const char *what);
+// exception set, which says which of several it is, unless `idx` is -1.
+cot_payload *queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx);
 
 // Sets what the status means, COT_TIMED_OUT being that name.  Returns NULL.
 PyObject *raise_from_queue(module_state *state, cot_status status,

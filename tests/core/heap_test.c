@@ -33,8 +33,9 @@ keys_are_ordered_as_bytes(void)
         const char *bytes;
         size_t len;
     } keys[] = {
-        {"", 0}, {"\0", 1}, {"\0\0", 2}, {"\1", 1}, {"a", 1}, {"a\0", 2},
-        {"ab", 2}, {"b", 1}, {"\x7f", 1}, {"\x80", 1}, {"\xff", 1},
+        {"", 0},     {"\0", 1},   {"\0\0", 2}, {"\1", 1},
+        {"a", 1},    {"a\0", 2},  {"ab", 2},   {"b", 1},
+        {"\x7f", 1}, {"\x80", 1}, {"\xff", 1},
     };
     enum { COUNT = sizeof(keys) / sizeof(keys[0]) };
     cot_payload *heap[COUNT];

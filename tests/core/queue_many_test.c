@@ -362,8 +362,8 @@ put_some(market *all, uint64_t *random, cot_parker *parker)
     do {
         status = count == 1 ? cot_queue_put(all->queue, parker, COT_NEVER,
                                             batch.payloads[0])
-                            : cot_queue_put_many(all->queue, parker,
-                                                 COT_NEVER, &batch);
+                            : cot_queue_put_many(all->queue, parker, COT_NEVER,
+                                                 &batch);
     } while (status == COT_SIGNALLED);
     CHECK_EQ(status, COT_OK);
     batch.len = 0;
