@@ -308,13 +308,19 @@ queue_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return get_item(op, deadline_ns);
 }
 
-PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, item, /)\n--\n\n"
+PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, /, item)\n--\n\n"
                              "put(item, block=False).");
 
 static PyObject *
-queue_put_nowait(PyObject *op, PyObject *item)
+queue_put_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
-    return put_item(op, item, COT_NOW);
+    static const signature put_nowait = {"put_nowait", 1, 1, {"item"}};
+    PyObject *values[1];
+    if (parse_arguments(&put_nowait, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    return put_item(op, values[0], COT_NOW);
 }
 
 PyDoc_STRVAR(get_nowait_doc, "get_nowait($self, /)\n--\n\n"
@@ -474,7 +480,8 @@ static PyMethodDef simple_queue_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"get", (PyCFunction)(void (*)(void))queue_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
-    {"put_nowait", queue_put_nowait, METH_O, put_nowait_doc},
+    {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS, put_nowait_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
     {"put_many", (PyCFunction)(void (*)(void))queue_put_many,
      METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
@@ -492,7 +499,8 @@ static PyMethodDef queue_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"get", (PyCFunction)(void (*)(void))queue_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
-    {"put_nowait", queue_put_nowait, METH_O, put_nowait_doc},
+    {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS, put_nowait_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
     {"put_many", (PyCFunction)(void (*)(void))queue_put_many,
      METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},

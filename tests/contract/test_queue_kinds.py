@@ -116,7 +116,7 @@ def test_all_names_of_the_stdlib_are_there(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["put", "get"])
+@pytest.mark.parametrize("name", ["put", "get", "put_nowait", "get_nowait"])
 def test_signatures_are_the_stdlibs(kind, name):
     ours = inspect.signature(getattr(of_ours(kind), name)).parameters
     theirs = inspect.signature(getattr(queue.Queue, name)).parameters
@@ -171,7 +171,7 @@ def test_simple_queue_takes_no_bound():
         q = Kind()
         q.put(1, False, 5)
         q.put(item=2, block=True, timeout=None)
-        q.put_nowait(3)
+        q.put_nowait(item=3)
         assert take(q, 3) == [1, 2, 3]
 
 
