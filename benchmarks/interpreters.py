@@ -58,7 +58,6 @@ def measure(effort: Effort) -> Iterator[Result]:
             samples = thread.submit(interleaved, calls, effort).result()
         yield result("call() of a no-op, another thread", "us", samples, 400)
 
-
     lives = max(20, LIVES // effort.scale)
     growth = {name: [growth_in_child(name, lives)] for name in MODULES}
     task = f"memory that {lives} lives leave behind, each"

@@ -470,50 +470,65 @@ interpreter_wrap(module_state *state, cot_object *object)
     return cls ? PyObject_CallFunction(cls, "L", (long long)id) : NULL;
 }
 
+// All that are not closed, as an array of references, to be let go of by
+// drop_all; NULL if there is no memory.
+static cot_interpreter **
+take_all(size_t *len)
+{
+    size_t room = cot_interpreter_list(NULL, 0);
+    cot_interpreter **all = cot_alloc((room + 1) * sizeof(*all));
+    size_t count = all ? cot_interpreter_list(all, room) : 0;
+    *len = count < room ? count : room;
+    return all;
+}
+
+static void
+drop_all(cot_interpreter **all, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        cot_interpreter_unref(all[i]);
+    }
+    cot_free(all);
+}
+
+static int
+append_id(PyObject *ids, int64_t id)
+{
+    PyObject *number = PyLong_FromLongLong(id);
+    int failed = number == NULL || PyList_Append(ids, number) < 0;
+    Py_XDECREF(number);
+    return failed ? -1 : 0;
+}
+
 PyObject *
 interpreter_ids(void)
 {
-    size_t len = cot_interpreter_list(NULL, 0);
-    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
-    PyObject *ids = list ? PyList_New(0) : PyErr_NoMemory();
-    size_t count = list ? cot_interpreter_list(list, len) : 0;
-    for (size_t i = 0; i < (count < len ? count : len); i++) {
-        PyObject *id = ids ? PyLong_FromLongLong(list[i]->id) : NULL;
-        if (id != NULL
-            && cot_interpreter_get_state(list[i]) < COT_INTERPRETER_CLOSING
-            && PyList_Append(ids, id) < 0) {
-            Py_CLEAR(id);
-        }
-        if (id == NULL) {
+    size_t len;
+    cot_interpreter **all = take_all(&len);
+    PyObject *ids = all ? PyList_New(0) : PyErr_NoMemory();
+    for (size_t i = 0; i < len && ids != NULL; i++) {
+        if (cot_interpreter_get_state(all[i]) < COT_INTERPRETER_CLOSING
+            && append_id(ids, all[i]->id) < 0) {
             Py_CLEAR(ids);
         }
-        Py_XDECREF(id);
-        cot_interpreter_unref(list[i]);
     }
-    cot_free(list);
+    drop_all(all, len);
     return ids;
 }
 
 PyObject *
 interpreter_hidden_ids(void)
 {
-    size_t len = cot_interpreter_list(NULL, 0);
-    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
-    PyObject *ids = list ? parking_ids() : PyErr_NoMemory();
-    size_t count = list ? cot_interpreter_list(list, len) : 0;
-    for (size_t i = 0; i < (count < len ? count : len); i++) {
-        PyObject *id = ids ? PyLong_FromLongLong(list[i]->number) : NULL;
-        if (id != NULL && list[i]->number != list[i]->id
-            && PyList_Append(ids, id) < 0) {
-            Py_CLEAR(id);
-        }
-        if (id == NULL) {
+    size_t len;
+    cot_interpreter **all = take_all(&len);
+    PyObject *ids = all ? parking_ids() : PyErr_NoMemory();
+    for (size_t i = 0; i < len && ids != NULL; i++) {
+        if (all[i]->number != all[i]->id
+            && append_id(ids, all[i]->number) < 0) {
             Py_CLEAR(ids);
         }
-        Py_XDECREF(id);
-        cot_interpreter_unref(list[i]);
     }
-    cot_free(list);
+    drop_all(all, len);
     return ids;
 }
 
@@ -691,20 +706,16 @@ static const blocking_op wait_op = {is_closed, attempt_wait};
 static cot_interpreter *
 find_closing(void)
 {
+    size_t len;
+    cot_interpreter **all = take_all(&len);
     cot_interpreter *found = NULL;
-    size_t len = cot_interpreter_list(NULL, 0);
-    cot_interpreter **list = cot_alloc((len + 1) * sizeof(cot_interpreter *));
-    size_t count = list ? cot_interpreter_list(list, len) : 0;
-    for (size_t i = 0; i < (count < len ? count : len); i++) {
-        if (found == NULL
-            && cot_interpreter_get_state(list[i]) == COT_INTERPRETER_CLOSING) {
-            found = list[i];
-        }
-        else {
-            cot_interpreter_unref(list[i]);
+    for (size_t i = 0; i < len && found == NULL; i++) {
+        if (cot_interpreter_get_state(all[i]) == COT_INTERPRETER_CLOSING) {
+            cot_interpreter_ref(all[i]);
+            found = all[i];
         }
     }
-    cot_free(list);
+    drop_all(all, len);
     return found;
 }
 

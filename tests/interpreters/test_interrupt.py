@@ -371,7 +371,9 @@ INSIDE = {
 interp.prepare_main(entered=entered)
 interp.exec("entered.put(None)\\nwhile True: pass")
 """,
-    "queue": "interp.call(lambda e, q: (e.put(None), q.get()), entered, coterie.Queue())",
+    "queue": """
+interp.call(lambda e, q: (e.put(None), q.get()), entered, coterie.Queue())
+""",
     "relayed": """
 import contextlib, io
 with contextlib.redirect_stdout(io.StringIO()):
