@@ -12,6 +12,7 @@
 #include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
+#include "types/lock_type.h"
 #include "types/parking.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
@@ -20,6 +21,7 @@
 #include "types/state.h"
 
 #include <stddef.h>
+#include <string.h>
 
 // ---- tables --------------------------------------------------------------
 
@@ -43,6 +45,8 @@ static const type_row type_rows[] = {
      offsetof(module_state, send_channel_type)},
     {"SharedBuffer", &cot_shared_buffer_spec,
      offsetof(module_state, shared_buffer_type)},
+    {"Lock", &cot_lock_spec, offsetof(module_state, lock_type)},
+    {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type)},
 };
 
 typedef enum {
@@ -79,6 +83,9 @@ static const exception_row exception_rows[] = {
     {"coterie.Interrupted", FROM_BASE_EXCEPTION,
      offsetof(module_state, interrupted),
      "Raised inside a running call that somebody stops."},
+    {"coterie.sync.OwnerDied", FROM_ERROR_RUNTIME,
+     offsetof(module_state, owner_died),
+     "The interpreter that held the lock has ended; the lock is free now."},
 };
 
 #define LEN(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -127,7 +134,7 @@ add_exceptions(PyObject *module, module_state *state)
             return -1;
         }
         *slot_at(state, row->offset) = exc;
-        const char *name = row->name + sizeof("coterie.") - 1;
+        const char *name = strrchr(row->name, '.') + 1;
         if (PyModule_AddObjectRef(module, name, exc) < 0) {
             return -1;
         }
@@ -425,6 +432,8 @@ static const struct {
     {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
     {&cot_recv_end_class, offsetof(module_state, recv_channel_type)},
     {&cot_send_end_class, offsetof(module_state, send_channel_type)},
+    {&cot_mutex_class, offsetof(module_state, lock_type)},
+    {&cot_recursive_mutex_class, offsetof(module_state, rlock_type)},
 };
 
 static cot_object *

@@ -1,0 +1,329 @@
+"""coterie.sync: the rules of threading, between threads and interpreters."""
+
+import pickle
+import threading
+import weakref
+
+import pytest
+
+import coterie
+from coterie import interpreters, sync
+
+pytestmark = pytest.mark.timeout(60)
+
+both_kinds = pytest.mark.parametrize("module", [sync, threading])
+both_locks = pytest.mark.parametrize("name", ["Lock", "RLock"])
+EVERYTHING = [sync.Lock, sync.RLock]
+everything = pytest.mark.parametrize("create", EVERYTHING)
+
+
+@pytest.fixture(params=["own", "shared"])
+def interp(request):
+    with interpreters.create(gil=request.param) as interp:
+        yield interp
+
+
+while_peer_waits = pytest.mark.parametrize(
+    "peer", ["other-thread", "other-interpreter"], indirect=True
+)
+
+
+# ---- Lock and RLock ----------------------------------------------------------
+
+
+@both_kinds
+@both_locks
+def test_acquire_and_release(module, name):
+    lock = getattr(module, name)()
+    assert lock.acquire() is True
+    assert repr(lock).startswith("<locked ")
+    assert lock.release() is None
+    assert repr(lock).startswith("<unlocked ")
+    assert lock.acquire(blocking=True, timeout=0.5) is True
+    lock.release()
+    with lock as entered:
+        assert entered is True
+    with pytest.raises(ZeroDivisionError), lock:
+        _ = 1 / 0
+    assert lock.acquire(False) is True
+    lock.release()
+
+
+@both_kinds
+def test_a_lock_that_is_held(module):
+    lock = module.Lock()
+    assert not lock.locked()
+    lock.acquire()
+    assert lock.locked()
+    assert lock.acquire(False) is False
+    assert lock.acquire(blocking=False, timeout=-1) is False
+    assert lock.acquire(timeout=0) is False
+    assert lock.acquire(True, 0.01) is False
+
+
+@both_kinds
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Lock", "release unlocked lock"), ("RLock", "cannot release un-acquired lock")],
+)
+def test_release_of_what_is_not_held(module, name, message):
+    lock = getattr(module, name)()
+    with pytest.raises(RuntimeError) as caught:
+        lock.release()
+    assert str(caught.value) == message
+
+
+@both_kinds
+@both_locks
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        ((False, 1), ValueError, "can't specify a timeout for a non-blocking call"),
+        ((True, -2), ValueError, "timeout value must be a non-negative number"),
+        ((True, float("nan")), ValueError, "Invalid value NaN"),
+        ((True, 1e20), OverflowError, ""),
+        ((True, float("inf")), OverflowError, ""),
+        ((True, "1"), TypeError, ""),
+        ((1, 2, 3), TypeError, "at most 2 arguments"),
+    ],
+)
+def test_arguments_that_are_refused(module, name, args, error, message):
+    lock = getattr(module, name)()
+    with pytest.raises(error) as caught:
+        lock.acquire(*args)
+    assert message in str(caught.value)
+    assert lock.acquire(False)
+
+
+@both_kinds
+def test_an_rlock_is_acquired_again_by_its_owner(module, in_threads):
+    lock = module.RLock()
+    with lock, lock:
+        assert lock.acquire(False)
+        assert in_threads(lock.acquire, [[False], [True, 0.01]]) == [False] * 2
+        with pytest.raises(RuntimeError):
+            in_threads(lock.release, [[]])
+        lock.release()
+    assert in_threads(lock.acquire, [[False]]) == [True]
+
+
+@both_kinds
+def test_anyone_may_release_a_lock(module, in_threads):
+    lock = module.Lock()
+    lock.acquire()
+    in_threads(lock.release, [[]])
+    assert not lock.locked()
+
+
+def test_a_timeout_of_none_is_for_ever():
+    assert sync.Lock().acquire(timeout=None) is True
+
+
+def take_and_tell(lock, queue):
+    with lock:
+        queue.put("held")
+    return "released"
+
+
+@while_peer_waits
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_a_lock_is_waited_for(create, peer):
+    lock, queue = create(), coterie.Queue()
+    with lock:
+        taking = peer.start(take_and_tell, lock, queue)
+        with pytest.raises(coterie.queue.Empty):
+            queue.get(timeout=0.02)
+    assert queue.get() == "held"
+    assert taking.result() == "released"
+
+
+def count(lock, box, times):
+    for _ in range(times):
+        with lock:
+            number = box.get()
+            box.put(number + 1)
+
+
+@while_peer_waits
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_one_at_a_time(create, peer):
+    lock, box = create(), coterie.Queue()
+    box.put(0)
+    calls = [peer.start(count, lock, box, 500) for _ in range(3)]
+    count(lock, box, 500)
+    for call in calls:
+        call.result()
+    assert box.get() == 2000
+    assert not lock.locked()
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_the_owner_is_interpreter_and_thread(create, interp):
+    lock = create()
+    with lock:
+        # Same thread, other interpreter.
+        assert interp.call(lock.acquire, False) is False
+        if create is sync.RLock:
+            with pytest.raises(interpreters.ExecutionFailed, match="un-acquired"):
+                interp.call(lock.release)
+    assert interp.call(lock.acquire, False) is True
+    assert lock.acquire(False) is False
+
+
+# ---- the owner ends ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("enter", [False, True])
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_an_owner_that_ends_breaks_the_lock(create, enter, interp):
+    lock, free_one = create(), create()
+    interp.call(lock.acquire)
+    interp.call(free_one.acquire)
+    interp.call(free_one.release)
+    assert lock.acquire(False) is False
+    interp.close()
+    with pytest.raises(sync.OwnerDied):
+        lock.__enter__() if enter else lock.acquire()
+    assert not lock.locked()
+    assert lock.acquire(False) is True
+    assert free_one.acquire(False) is True
+
+
+def test_who_waits_is_told_of_the_owners_end(interp, in_threads):
+    lock, entered = sync.Lock(), coterie.Queue()
+    interp.call(lock.acquire)
+
+    def wait(closes):
+        if closes:
+            for _ in range(3):
+                entered.get()
+            return interp.close()
+        entered.put(None)
+        try:
+            with lock:
+                return "held"
+        except sync.OwnerDied:
+            return "died"
+
+    assert sorted(in_threads(wait, [[0], [0], [0], [1]])[:3]) == [
+        "died", "held", "held",
+    ]  # fmt: skip
+
+
+def test_a_worker_that_ends_breaks_the_lock():
+    lock = sync.Lock()
+    with coterie.Executor(1) as pool:
+        assert pool.submit(lock.acquire).result()
+        assert not lock.acquire(False)
+    with pytest.raises(sync.OwnerDied), lock:
+        pass
+    with lock:
+        pass
+
+
+def test_owner_died_is_an_error_of_ours():
+    assert issubclass(sync.OwnerDied, coterie.CoterieError)
+    assert issubclass(sync.OwnerDied, RuntimeError)
+    with pytest.raises(sync.OwnerDied):
+        raise pickle.loads(pickle.dumps(sync.OwnerDied("spam!")))
+
+
+# ---- a wait that is left -----------------------------------------------------
+
+
+def tell_and_acquire(lock, entered):
+    entered.put(None)
+    lock.acquire()
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_an_interrupt_leaves_no_waiter_behind(create, interp):
+    lock, entered = create(), coterie.Queue()
+    with lock:
+        thread = interp.call_in_thread(tell_and_acquire, lock, entered)
+        entered.get()
+        assert interp.interrupt() is True
+        assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    assert lock.acquire(False) is True
+    lock.release()
+    assert interp.call(lock.acquire, False) is True
+
+
+def test_ctrl_c_leaves_an_acquire(run_script):
+    ended = run_script(
+        """
+        import coterie
+        from child import signal_waiting_main
+        from coterie import sync
+        with coterie.Executor(1) as pool:
+            lock = sync.Lock()
+            lock.acquire()
+            pool.submit(signal_waiting_main)
+            try:
+                lock.acquire()
+            except KeyboardInterrupt:
+                print("left")
+            lock.release()
+            print(lock.acquire(False))
+        """
+    )
+    assert (ended.rc, ended.lines) == (0, ["left", "True"]), ended.stderr
+
+
+def test_a_signal_handler_runs_while_a_lock_is_waited_for(run_script):
+    ended = run_script(
+        """
+        import coterie, signal
+        from child import signal_waiting_main
+        from coterie import sync
+        lock = sync.Lock()
+        lock.acquire()
+        signal.signal(signal.SIGUSR1, lambda *_: lock.release())
+        with coterie.Executor(1) as pool:
+            pool.submit(signal_waiting_main, signal.SIGUSR1)
+            print(lock.acquire())
+        """
+    )
+    assert (ended.rc, ended.lines) == (0, ["True"]), ended.stderr
+
+
+# ---- all of them -------------------------------------------------------------
+
+
+def are_same(one, other):
+    return one is other and one == other
+
+
+def echo(obj):
+    return obj
+
+
+@everything
+def test_it_is_the_same_on_the_other_side(create, peer):
+    it, other = create(), create()
+    assert peer(are_same, it, it) is True
+    assert peer(are_same, it, other) is False
+    assert peer(echo, [it])[0] is it
+    assert peer(hash, it) == hash(it)
+    assert it == it and it != other and len({it, other, it}) == 2
+
+
+@everything
+def test_weak_references(create):
+    it = create()
+    reference = weakref.ref(it)
+    assert reference() is it
+    del it
+    assert reference() is None
+
+
+@everything
+def test_it_is_not_pickled(create):
+    with pytest.raises(TypeError, match="this process only"):
+        pickle.dumps(create())
+
+
+@everything
+def test_no_subclasses(create):
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Sub", (create,), {})
