@@ -7,6 +7,7 @@
 #include "types/channel_type.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
+#include "types/event_type.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
 #include "types/interpreter_queue_type.h"
@@ -16,6 +17,7 @@
 #include "types/parking.h"
 #include "types/pool_type.h"
 #include "types/queue_type.h"
+#include "types/semaphore_type.h"
 #include "types/shared.h"
 #include "types/shared_buffer.h"
 #include "types/state.h"
@@ -47,6 +49,10 @@ static const type_row type_rows[] = {
      offsetof(module_state, shared_buffer_type)},
     {"Lock", &cot_lock_spec, offsetof(module_state, lock_type)},
     {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type)},
+    {"Event", &cot_event_spec, offsetof(module_state, event_type)},
+    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type)},
+    {"BoundedSemaphore", &cot_bounded_semaphore_spec,
+     offsetof(module_state, bounded_semaphore_type)},
 };
 
 typedef enum {
@@ -434,6 +440,10 @@ static const struct {
     {&cot_send_end_class, offsetof(module_state, send_channel_type)},
     {&cot_mutex_class, offsetof(module_state, lock_type)},
     {&cot_recursive_mutex_class, offsetof(module_state, rlock_type)},
+    {&cot_event_class, offsetof(module_state, event_type)},
+    {&cot_semaphore_class, offsetof(module_state, semaphore_type)},
+    {&cot_bounded_semaphore_class,
+     offsetof(module_state, bounded_semaphore_type)},
 };
 
 static cot_object *

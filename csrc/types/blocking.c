@@ -45,8 +45,7 @@ int
 block_check_signals(module_state *state)
 {
     if (PyErr_CheckSignals() < 0) {
-        state->was_interrupted |= PyErr_ExceptionMatches(
-                                      PyExc_KeyboardInterrupt)
+        state->was_interrupted |= PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
                                   != 0;
         return -1;
     }

@@ -73,6 +73,9 @@ typedef struct {
     PyTypeObject *shared_buffer_type;
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
+    PyTypeObject *event_type;
+    PyTypeObject *semaphore_type;
+    PyTypeObject *bounded_semaphore_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;

@@ -3,6 +3,13 @@
 Each can be sent; on the other side it is the same one.
 """
 
-from coterie._core import Lock, OwnerDied, RLock
+from coterie._core import (
+    BoundedSemaphore,
+    Event,
+    Lock,
+    OwnerDied,
+    RLock,
+    Semaphore,
+)
 
-__all__ = ["Lock", "OwnerDied", "RLock"]
+__all__ = ["BoundedSemaphore", "Event", "Lock", "OwnerDied", "RLock", "Semaphore"]

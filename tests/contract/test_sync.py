@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 both_kinds = pytest.mark.parametrize("module", [sync, threading])
 both_locks = pytest.mark.parametrize("name", ["Lock", "RLock"])
-EVERYTHING = [sync.Lock, sync.RLock]
+EVERYTHING = [sync.Lock, sync.RLock, sync.Event, sync.Semaphore, sync.BoundedSemaphore]
 everything = pytest.mark.parametrize("create", EVERYTHING)
 
 
@@ -168,6 +168,143 @@ def test_the_owner_is_interpreter_and_thread(create, interp):
                 interp.call(lock.release)
     assert interp.call(lock.acquire, False) is True
     assert lock.acquire(False) is False
+
+
+# ---- Event -------------------------------------------------------------------
+
+
+@both_kinds
+def test_an_event(module):
+    event = module.Event()
+    assert event.is_set() is False
+    assert repr(event).endswith(": unset>")
+    assert event.wait(0) is False
+    assert event.wait(timeout=0.01) is False
+    assert event.wait(-1) is False
+    event.set()
+    event.set()
+    assert event.is_set() is True
+    assert repr(event).endswith(": set>")
+    assert event.wait() is True
+    assert event.wait(0) is True
+    event.clear()
+    assert event.is_set() is False
+
+
+def tell_and_wait(event, entered):
+    entered.put(None)
+    return event.wait()
+
+
+@while_peer_waits
+def test_an_event_is_waited_for(peer):
+    event, entered = sync.Event(), coterie.Queue()
+    waits = [peer.start(tell_and_wait, event, entered) for _ in range(3)]
+    for _ in waits:
+        entered.get()
+    event.set()
+    assert [wait.result() for wait in waits] == [True] * 3
+
+
+def test_an_event_is_set_elsewhere(peer):
+    event = sync.Event()
+    peer(event.set)
+    assert event.wait()
+
+
+def test_an_interrupt_leaves_the_wait_for_an_event(interp):
+    event, entered = sync.Event(), coterie.Queue()
+    thread = interp.call_in_thread(tell_and_wait, event, entered)
+    entered.get()
+    assert interp.interrupt() is True
+    assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    event.set()
+    assert interp.call(event.wait) is True
+
+
+# ---- Semaphore and BoundedSemaphore ------------------------------------------
+
+both_semaphores = pytest.mark.parametrize("name", ["Semaphore", "BoundedSemaphore"])
+
+
+@both_kinds
+@both_semaphores
+def test_a_semaphore(module, name):
+    semaphore = getattr(module, name)(2)
+    assert semaphore.acquire() is True
+    with semaphore as entered:
+        assert entered is True
+        assert semaphore.acquire(False) is False
+        assert semaphore.acquire(timeout=0.01) is False
+        assert semaphore.acquire(True, -1) is False
+    assert semaphore.acquire(blocking=False) is True
+    assert semaphore.release(2) is None
+    assert getattr(module, name)(value=0).acquire(False) is False
+    assert getattr(module, name)().acquire(False) is True
+
+
+@both_kinds
+@both_semaphores
+def test_what_semaphores_refuse(module, name):
+    cls = getattr(module, name)
+    with pytest.raises(ValueError, match="^semaphore initial value must be >= 0$"):
+        cls(-1)
+    semaphore = cls(1)
+    with pytest.raises(ValueError, match="^can't specify timeout for non-blocking"):
+        semaphore.acquire(False, 1)
+    for n in (0, -1):
+        with pytest.raises(ValueError, match="^n must be one or more$"):
+            semaphore.release(n)
+    assert semaphore.acquire(False) is True
+    assert semaphore.acquire(False) is False
+
+
+@both_kinds
+def test_a_semaphore_goes_as_high_as_one_likes(module):
+    semaphore = module.Semaphore(0)
+    semaphore.release(3)
+    assert [semaphore.acquire(False) for _ in range(4)] == [True] * 3 + [False]
+
+
+@both_kinds
+def test_a_bounded_semaphore_does_not(module):
+    semaphore = module.BoundedSemaphore(2)
+    assert repr(semaphore).endswith(": value=2/2>")
+    semaphore.acquire()
+    with pytest.raises(ValueError, match="^Semaphore released too many times$"):
+        semaphore.release(2)
+    semaphore.release()
+    with pytest.raises(ValueError, match="^Semaphore released too many times$"):
+        semaphore.release()
+
+
+def tell_and_count_down(semaphore, entered, times):
+    entered.put(None)
+    for _ in range(times):
+        semaphore.acquire()
+
+
+@while_peer_waits
+def test_a_semaphore_is_waited_for(peer):
+    semaphore, entered = sync.Semaphore(0), coterie.Queue()
+    waits = [peer.start(tell_and_count_down, semaphore, entered, 100) for _ in range(3)]
+    for _ in waits:
+        entered.get()
+    for _ in range(100):
+        semaphore.release(3)
+    for wait in waits:
+        wait.result()
+    assert semaphore.acquire(False) is False
+
+
+def test_an_interrupt_takes_nothing_from_a_semaphore(interp):
+    semaphore, entered = sync.Semaphore(0), coterie.Queue()
+    thread = interp.call_in_thread(tell_and_count_down, semaphore, entered, 1)
+    entered.get()
+    assert interp.interrupt() is True
+    assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    semaphore.release()
+    assert interp.call(semaphore.acquire, False) is True
 
 
 # ---- the owner ends ----------------------------------------------------------
