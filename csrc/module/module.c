@@ -5,6 +5,7 @@
 #include "core/runtime.h"
 #include "types/blocking.h"
 #include "types/channel_type.h"
+#include "types/condition_type.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
 #include "types/event_type.h"
@@ -50,6 +51,7 @@ static const type_row type_rows[] = {
     {"Lock", &cot_lock_spec, offsetof(module_state, lock_type)},
     {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type)},
     {"Event", &cot_event_spec, offsetof(module_state, event_type)},
+    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type)},
     {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type)},
     {"BoundedSemaphore", &cot_bounded_semaphore_spec,
      offsetof(module_state, bounded_semaphore_type)},
@@ -441,6 +443,7 @@ static const struct {
     {&cot_mutex_class, offsetof(module_state, lock_type)},
     {&cot_recursive_mutex_class, offsetof(module_state, rlock_type)},
     {&cot_event_class, offsetof(module_state, event_type)},
+    {&cot_condition_class, offsetof(module_state, condition_type)},
     {&cot_semaphore_class, offsetof(module_state, semaphore_type)},
     {&cot_bounded_semaphore_class,
      offsetof(module_state, bounded_semaphore_type)},

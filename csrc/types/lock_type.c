@@ -153,17 +153,47 @@ deadline_from_blocking(PyObject *blocking, PyObject *timeout,
 }
 
 static PyObject *
-acquire_until(PyObject *op, int64_t deadline_ns)
+acquire_until(module_state *state, cot_mutex *mutex, int64_t deadline_ns)
 {
     cot_status status;
-    if (lock_block(state_of(op), mutex_of(op), deadline_ns, &status) < 0) {
+    if (lock_block(state, mutex, deadline_ns, &status) < 0) {
         return NULL;
     }
     if (status != COT_OK && status != COT_TIMED_OUT) {
-        raise_status(state_of(op), status);
+        raise_status(state, status);
         return NULL;
     }
     return PyBool_FromLong(status == COT_OK);
+}
+
+PyObject *
+lock_acquire_mutex(module_state *state, cot_mutex *mutex,
+                   PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const signature acquire = {
+        "acquire", 0, 2, {"blocking", "timeout"}};
+    PyObject *values[2] = {NULL, NULL};
+    int64_t deadline_ns = COT_NEVER;
+    if ((nargs != 0 || kwnames != NULL)
+        && (parse_arguments(&acquire, args, nargs, kwnames, values) < 0
+            || deadline_from_blocking(values[0], values[1], &deadline_ns)
+                   < 0)) {
+        return NULL;
+    }
+    return acquire_until(state, mutex, deadline_ns);
+}
+
+PyObject *
+lock_release_mutex(module_state *state, cot_mutex *mutex)
+{
+    if (cot_mutex_release(mutex, cot_home_id(state->home)) != COT_OK) {
+        bool is_plain = cot_mutex_object(mutex)->cls == &cot_mutex_class;
+        PyErr_SetString(PyExc_RuntimeError,
+                        is_plain ? "release unlocked lock"
+                                 : "cannot release un-acquired lock");
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(acquire_doc,
@@ -176,23 +206,14 @@ static PyObject *
 lock_acquire(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              PyObject *kwnames)
 {
-    static const signature acquire = {
-        "acquire", 0, 2, {"blocking", "timeout"}};
-    PyObject *values[2] = {NULL, NULL};
-    int64_t deadline_ns = COT_NEVER;
-    if ((nargs != 0 || kwnames != NULL)
-        && (parse_arguments(&acquire, args, nargs, kwnames, values) < 0
-            || deadline_from_blocking(values[0], values[1], &deadline_ns)
-                   < 0)) {
-        return NULL;
-    }
-    return acquire_until(op, deadline_ns);
+    return lock_acquire_mutex(state_of(op), mutex_of(op), args, nargs,
+                              kwnames);
 }
 
 static PyObject *
 lock_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return acquire_until(op, COT_NEVER);
+    return acquire_until(state_of(op), mutex_of(op), COT_NEVER);
 }
 
 PyDoc_STRVAR(release_doc,
@@ -204,14 +225,7 @@ PyDoc_STRVAR(release_doc,
 static PyObject *
 lock_release(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    if (cot_mutex_release(mutex_of(op), owner_of(op)) != COT_OK) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        Py_TYPE(op) == state_of(op)->rlock_type
-                            ? "cannot release un-acquired lock"
-                            : "release unlocked lock");
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return lock_release_mutex(state_of(op), mutex_of(op));
 }
 
 static PyObject *
@@ -256,7 +270,7 @@ rlock_acquire_restore(PyObject *op, PyObject *arg)
     if (depth == (size_t)-1 && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *done = acquire_until(op, COT_NEVER);
+    PyObject *done = acquire_until(state_of(op), mutex_of(op), COT_NEVER);
     if (done == NULL) {
         return NULL;
     }

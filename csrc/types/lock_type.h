@@ -19,6 +19,12 @@ int deadline_from_blocking(PyObject *blocking, PyObject *timeout,
 int lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
                cot_status *status);
 
+// acquire() and release() of the lock, as Python calls them.
+PyObject *lock_acquire_mutex(module_state *state, cot_mutex *mutex,
+                             PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames);
+PyObject *lock_release_mutex(module_state *state, cot_mutex *mutex);
+
 // __reduce__ of what lives in this process only.
 PyObject *lock_reduce(PyObject *op, PyObject *ignored);
 

@@ -73,6 +73,7 @@ typedef struct {
     PyTypeObject *shared_buffer_type;
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;
+    PyTypeObject *condition_type;
     PyTypeObject *event_type;
     PyTypeObject *semaphore_type;
     PyTypeObject *bounded_semaphore_type;

@@ -5,6 +5,7 @@ Each can be sent; on the other side it is the same one.
 
 from coterie._core import (
     BoundedSemaphore,
+    Condition,
     Event,
     Lock,
     OwnerDied,
@@ -12,4 +13,12 @@ from coterie._core import (
     Semaphore,
 )
 
-__all__ = ["BoundedSemaphore", "Event", "Lock", "OwnerDied", "RLock", "Semaphore"]
+__all__ = [
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "Lock",
+    "OwnerDied",
+    "RLock",
+    "Semaphore",
+]

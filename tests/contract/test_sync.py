@@ -13,7 +13,14 @@ pytestmark = pytest.mark.timeout(60)
 
 both_kinds = pytest.mark.parametrize("module", [sync, threading])
 both_locks = pytest.mark.parametrize("name", ["Lock", "RLock"])
-EVERYTHING = [sync.Lock, sync.RLock, sync.Event, sync.Semaphore, sync.BoundedSemaphore]
+EVERYTHING = [
+    sync.Lock,
+    sync.RLock,
+    sync.Condition,
+    sync.Event,
+    sync.Semaphore,
+    sync.BoundedSemaphore,
+]
 everything = pytest.mark.parametrize("create", EVERYTHING)
 
 
@@ -305,6 +312,136 @@ def test_an_interrupt_takes_nothing_from_a_semaphore(interp):
     assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
     semaphore.release()
     assert interp.call(semaphore.acquire, False) is True
+
+
+# ---- Condition ---------------------------------------------------------------
+
+
+@both_kinds
+@pytest.mark.parametrize("name", ["", "Lock", "RLock"])
+def test_a_condition_has_a_lock(module, name):
+    lock = getattr(module, name)() if name else None
+    condition = module.Condition(lock)
+    with condition as entered:
+        assert entered is True
+        assert condition.acquire(False) is (name != "Lock")
+        assert condition.wait(0) is False
+        assert condition.wait(timeout=0.01) is False
+        assert condition.notify() is None
+        assert condition.notify(n=3) is None
+        assert condition.notify_all() is None
+        if name == "Lock":
+            assert lock.acquire(False) is False
+        else:
+            condition.release()
+    with pytest.raises(RuntimeError):
+        condition.release()
+    if lock is not None:
+        assert lock.acquire(False) is True
+
+
+@both_kinds
+def test_a_condition_wants_its_lock_held(module):
+    condition = module.Condition()
+    with pytest.raises(RuntimeError, match="^cannot wait on un-acquired lock$"):
+        condition.wait()
+    for notify in (condition.notify, condition.notify_all):
+        with pytest.raises(RuntimeError, match="^cannot notify on un-acquired lock$"):
+            notify()
+
+
+@both_kinds
+def test_wait_for(module):
+    condition = module.Condition()
+    answers = iter([0, "", "spam!"])
+    with condition:
+        assert condition.wait_for(lambda: "at once", timeout=0) == "at once"
+        assert condition.wait_for(list, timeout=0.01) == []
+        assert condition.wait_for(list, -1) == []
+        assert condition.wait_for(lambda: next(answers), 0.001) in ("", "spam!")
+        with pytest.raises(ZeroDivisionError):
+            condition.wait_for(lambda: 1 / 0)
+
+
+@both_kinds
+def test_a_wait_lets_go_of_a_recursive_lock_all_the_way(module, in_threads):
+    condition = module.Condition()
+    waits = threading.Event()
+
+    def wait_or_notify(notifies):
+        if notifies:
+            waits.wait()
+            with condition:
+                condition.notify()
+            return True
+        with condition, condition:
+            waits.set()
+            notified = condition.wait()
+            condition.release()
+            condition.acquire()
+        return notified
+
+    assert in_threads(wait_or_notify, [[False], [True]]) == [True, True]
+    assert condition.acquire(False)
+
+
+def test_a_condition_with_what_is_not_ours():
+    with pytest.raises(TypeError, match="must be a coterie.sync.Lock or RLock"):
+        sync.Condition(threading.Lock())
+
+
+def wait_for_turn(condition, entered):
+    with condition:
+        entered.put(None)
+        return condition.wait()
+
+
+@while_peer_waits
+def test_a_condition_is_waited_for(peer):
+    condition, entered = sync.Condition(), coterie.Queue()
+    waits = [peer.start(wait_for_turn, condition, entered) for _ in range(3)]
+    for _ in waits:
+        entered.get()
+    with condition:  # all wait, since the lock is free
+        condition.notify(2)
+    while sum(wait.done() for wait in waits) < 2:
+        pass
+    assert sum(wait.done() for wait in waits) == 2
+    with condition:
+        condition.notify_all()
+    assert [wait.result() for wait in waits] == [True] * 3
+
+
+def test_an_interrupt_leaves_the_wait_for_a_condition(interp):
+    condition, entered = sync.Condition(), coterie.Queue()
+    thread = interp.call_in_thread(wait_for_turn, condition, entered)
+    entered.get()
+    with condition:
+        pass
+    assert interp.interrupt() is True
+    assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    assert repr(condition).endswith(": unlocked, 0>")
+    assert condition.acquire(False)
+
+
+def test_the_owner_of_a_conditions_lock_ends(interp, in_threads):
+    condition, entered = sync.Condition(), coterie.Queue()
+
+    def wait_or_close(closes):
+        if closes:
+            entered.get()
+            interp.call(condition.acquire)
+            interp.call(condition.notify)
+            return interp.close()
+        with condition:
+            entered.put(None)
+            with pytest.raises(sync.OwnerDied):
+                condition.wait()
+            # It holds the lock nevertheless.
+            return condition.notify()
+
+    assert in_threads(wait_or_close, [[False], [True]]) == [None, None]
+    assert condition.acquire(False)
 
 
 # ---- the owner ends ----------------------------------------------------------
