@@ -281,23 +281,25 @@ rlock_acquire_restore(PyObject *op, PyObject *arg)
 
 // ---- types ---------------------------------------------------------------
 
-#define LOCK_METHODS                                                        \
-    {"acquire", (PyCFunction)(void (*)(void))lock_acquire,                  \
-     METH_FASTCALL | METH_KEYWORDS, acquire_doc},                           \
-        {"release", lock_release, METH_NOARGS, release_doc},                \
-        {"locked", lock_locked, METH_NOARGS, locked_doc},                   \
-        {"__enter__", lock_enter, METH_NOARGS, NULL},                       \
-        {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, \
-         NULL},                                                             \
-        {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
-
 static PyMethodDef lock_methods[] = {
-    LOCK_METHODS  // of both
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire,
+     METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", lock_release, METH_NOARGS, release_doc},
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+    {"__enter__", lock_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
+    {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
     {NULL},
 };
 
 static PyMethodDef rlock_methods[] = {
-    LOCK_METHODS  // of both
+    {"acquire", (PyCFunction)(void (*)(void))lock_acquire,
+     METH_FASTCALL | METH_KEYWORDS, acquire_doc},
+    {"release", lock_release, METH_NOARGS, release_doc},
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+    {"__enter__", lock_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
+    {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
     {"_is_owned", rlock_is_owned, METH_NOARGS, NULL},
     {"_release_save", rlock_release_save, METH_NOARGS, NULL},
     {"_acquire_restore", rlock_acquire_restore, METH_O, NULL},

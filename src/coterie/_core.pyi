@@ -1,5 +1,5 @@
 from collections.abc import Buffer, Callable
-from threading import Condition
+from threading import Condition as _Condition
 from typing import Any, ParamSpec, Self, TypeVar
 
 from coterie.executor import Future as _Future
@@ -166,7 +166,7 @@ class BoundedSemaphore:
 
 class Future[T]:
     _state: str
-    _condition: Condition
+    _condition: _Condition
     _waiters: list[Any]
     def result(self, timeout: float | None = None) -> T: ...
     def exception(self, timeout: float | None = None) -> BaseException | None: ...
@@ -176,7 +176,7 @@ class Future[T]:
     def done(self) -> bool: ...
     def _defer(self, callback: Callable[[Any], object], /) -> bool: ...
     def _publish(self) -> list[Callable[[Any], object]]: ...
-    def _listeners(self) -> tuple[Condition, list[Any] | None] | None: ...
+    def _listeners(self) -> tuple[_Condition, list[Any] | None] | None: ...
 
 class Pool:
     @property
