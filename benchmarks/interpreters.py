@@ -7,11 +7,14 @@ the C library reads /proc/self/maps to find the stack of a main thread: its call
 take ten times as long there as from other threads.
 """
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -30,6 +33,7 @@ from harness import (
 
 from coterie import interpreters
 
+LIVES = 500
 THEIRS = "standard library"
 MODULES: dict[str, Any] = {"coterie": interpreters}
 if sys.version_info >= (3, 14):
@@ -53,6 +57,36 @@ def measure(effort: Effort) -> Iterator[Result]:
         with ThreadPoolExecutor(1) as thread:
             samples = thread.submit(interleaved, calls, effort).result()
         yield result("call() of a no-op, another thread", "us", samples, 400)
+
+
+    lives = max(20, LIVES // effort.scale)
+    growth = {name: [growth_in_child(name, lives)] for name in MODULES}
+    task = f"memory that {lives} lives leave behind, each"
+    yield Result(task, "KiB", growth, [Goal("coterie", limit=10)])
+
+
+def growth_in_child(contender: str, lives: int) -> float:
+    """Run this file in a new process for one contender."""
+    command = [sys.executable, __file__, contender, str(lives)]
+    return float(subprocess.check_output(command))
+
+
+def growth_per_life(contender: str, lives: int) -> float:
+    """Create, use and close interpreters, once the first ten have been."""
+    before = 0
+    for number in range(10 + lives):
+        if number == 10:
+            before = resident_kibibytes()
+        interp = MODULES[contender].create()
+        interp.exec("import collections, functools, json, logging, re")
+        interp.close()
+    return (resident_kibibytes() - before) / lives
+
+
+def resident_kibibytes() -> int:
+    """Give the resident size of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def result(
@@ -109,4 +143,7 @@ def repeating(function: Callable[[Any], object], argument: Any, count: int) -> f
 
 
 if __name__ == "__main__":
-    main(measure)
+    if sys.argv[1:2] and sys.argv[1] in MODULES:
+        print(growth_per_life(sys.argv[1], int(sys.argv[2])))
+    else:
+        main(measure)

@@ -39,6 +39,10 @@ if HAS_INTERPRETERS:
     QUEUES["interpreters"] = interpreters.create_queue
 QUEUES["coterie"] = coterie.Queue
 
+# Goals of a stream in batches, which the others do not have: item by item there.
+MANY_GOALS = [Goal("interpreters", 5)]
+BATCH = 100
+
 
 def measure(effort: Effort) -> Iterator[Result]:
     """Measure ping-pong in every placement, and a stream."""
@@ -52,6 +56,11 @@ def measure(effort: Effort) -> Iterator[Result]:
             streams = {n: partial(stream, pools[n], QUEUES[n], items) for n in QUEUES}
             samples = in_unit(microseconds / items, interleaved(streams, effort))
         yield Result(f"queue one way, per item, {place.name}", "us", samples)
+        with place(pools.values()):
+            streams["coterie"] = partial(stream_many, pools["coterie"], items)
+            samples = in_unit(microseconds / items, interleaved(streams, effort))
+        name = f"queue one way, put_many and get_many, per item, {place.name}"
+        yield Result(name, "us", samples, MANY_GOALS)
     for pool in pools.values():
         pool.shutdown()
 
@@ -87,6 +96,20 @@ def stream(pool: Pool, make: Callable[[], Any], items: int, count: int) -> float
             numbers.put(number)
         numbers.put(None)
         end.result()
+    return perf_counter() - begin
+
+
+def stream_many(pool: Pool, items: int, count: int) -> float:
+    """Send many numbers in batches to a worker that takes what is there."""
+    begin = perf_counter()
+    for _ in range(count):
+        numbers: coterie.Queue[int] = coterie.Queue()
+        end = pool.submit(work.drain_many, numbers, BATCH)
+        for first in range(0, items, BATCH):
+            numbers.put_many(range(first, min(first + BATCH, items)))
+        numbers.shutdown()
+        if end.result() != items:
+            raise RuntimeError("items were lost")
     return perf_counter() - begin
 
 

@@ -20,3 +20,15 @@ def drain(queue):
     """Take what comes, until None does."""
     while queue.get() is not None:
         pass
+
+
+def drain_many(queue, most):
+    """Take what comes, several at once, until the queue is shut down."""
+    from coterie.queue import ShutDown
+
+    count = 0
+    try:
+        while True:
+            count += len(queue.get_many(most))
+    except ShutDown:
+        return count

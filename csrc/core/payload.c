@@ -15,8 +15,23 @@ cot_payload_create(size_t len, cot_format format)
         payload->objects_len = 0;
         payload->format = (uint16_t)format;
         payload->origin = 0;
+        payload->key = NULL;
     }
     return payload;
+}
+
+cot_key *
+cot_key_create(size_t len)
+{
+    if (len > SIZE_MAX - sizeof(cot_key)) {
+        return NULL;
+    }
+    cot_key *key = cot_alloc(sizeof(*key) + len);
+    if (key != NULL) {
+        key->len = len;
+        key->turn = 0;
+    }
+    return key;
 }
 
 cot_status
@@ -80,6 +95,7 @@ cot_payload_dissolve(cot_payload *payload, cot_object **dead)
         return;
     }
     release_objects(payload, dead);
+    cot_free(payload->key);
     cot_free(payload);
 }
 

@@ -29,6 +29,13 @@ typedef enum {
     COT_UNBOUND_REPLACE = 3  // a sign for who takes it
 } cot_unbound_op;
 
+// What a priority queue orders a payload by; see core/heap.h.
+typedef struct {
+    size_t len;     // of bytes
+    uint64_t turn;  // the queue's: counts what was put
+    uint8_t bytes[];
+} cot_key;
+
 typedef struct {
     size_t len;            // of bytes
     cot_object **objects;  // owned array of shared references, or NULL
@@ -36,6 +43,7 @@ typedef struct {
     uint16_t format;      // cot_format
     uint16_t unbound_op;  // cot_unbound_op; without origin it has no meaning
     uint64_t origin;
+    cot_key *key;  // owned, or NULL
     uint8_t bytes[];
 } cot_payload;
 
@@ -46,6 +54,10 @@ cot_payload *cot_payload_create(size_t len, cot_format format);
 // Adds one reference to `object`, reachable at index objects_len - 1 after.
 COT_MUST_CHECK cot_status cot_payload_attach(cot_payload *payload,
                                              cot_object *object);
+
+// A key of `len` bytes, not yet written, for a payload to own; NULL if there is
+// no memory.  Freed by cot_free.
+cot_key *cot_key_create(size_t len);
 
 // Binds the payload to an interpreter.
 void cot_payload_bind(cot_payload *payload, uint64_t origin,

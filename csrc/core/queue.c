@@ -1,13 +1,23 @@
 #include "core/queue.h"
 
+#include "core/heap.h"
 #include "core/home.h"
 #include "core/registry.h"
 #include "port/memory.h"
 
 #include <stddef.h>
 
+typedef enum {
+    FIRST_OUT,
+    LAST_OUT,
+    LEAST_OUT,  // the ring is a heap, and `first` is 0
+} order;
+
 // Payloads stand in a ring that grows by doubling; `len` and the other numbers
 // are written under the lock and read anywhere as hints.
+//
+// Who puts many waits on a list of his own: how much room he needs is not known
+// to who makes room, so all on it look for themselves.
 struct cot_queue {
     cot_object object;
     cot_lock lock;       // guards all below
@@ -16,11 +26,16 @@ struct cot_queue {
     size_t first;        // index of the oldest
     atomic_size_t len;
     atomic_size_t unfinished;
-    size_t capacity;        // 0: without bound; constant
-    cot_queue_rules rules;  // constant
+    size_t capacity;         // 0: without bound; constant
+    cot_queue_rules rules;   // constant
+    order order;             // constant
+    uint64_t turn;           // of the key that was put last
+    cot_payload *key_maker;  // owned, or NULL; constant
     atomic_bool is_shut_down;
+    bool is_dropping;  // what is inside, since the shutdown
     cot_waitlist getters;
     cot_waitlist putters;
+    cot_waitlist many_putters;
     cot_waitlist joiners;
 };
 
@@ -33,6 +48,7 @@ queue_destroy(cot_object *object, cot_object **dead)
         size_t idx = (queue->first + i) & (queue->ring_size - 1);
         cot_payload_dissolve(queue->ring[idx], dead);
     }
+    cot_payload_dissolve(queue->key_maker, dead);
     cot_free(queue->ring);
     cot_free(queue);
 }
@@ -40,6 +56,12 @@ queue_destroy(cot_object *object, cot_object **dead)
 static void queue_interpreter_ended(cot_object *object, const cot_home *home);
 
 const cot_class cot_queue_class = {"Queue", queue_destroy};
+const cot_class cot_simple_queue_class = {"queue.SimpleQueue", queue_destroy};
+const cot_class cot_lifo_queue_class = {"queue.LifoQueue", queue_destroy};
+const cot_class cot_priority_queue_class = {
+    "queue.PriorityQueue",
+    queue_destroy,
+};
 const cot_class cot_bound_queue_class = {
     "Queue",
     queue_destroy,
@@ -53,6 +75,9 @@ create(const cot_class *cls, size_t capacity)
     if (queue != NULL) {
         cot_object_init(&queue->object, cls);
         queue->capacity = capacity;
+        queue->order = cls == &cot_lifo_queue_class       ? LAST_OUT
+                       : cls == &cot_priority_queue_class ? LEAST_OUT
+                                                          : FIRST_OUT;
     }
     return queue;
 }
@@ -61,6 +86,24 @@ cot_queue *
 cot_queue_create(size_t capacity)
 {
     return create(&cot_queue_class, capacity);
+}
+
+cot_queue *
+cot_queue_create_as(const cot_class *cls, size_t capacity)
+{
+    return create(cls, capacity);
+}
+
+void
+cot_queue_set_key_maker(cot_queue *queue, cot_payload *maker)
+{
+    queue->key_maker = maker;
+}
+
+const cot_payload *
+cot_queue_key_maker(const cot_queue *queue)
+{
+    return queue->key_maker;
 }
 
 cot_queue *
@@ -105,10 +148,16 @@ set_hint(atomic_size_t *number, size_t value)
 }
 
 static cot_status
-grow(cot_queue *queue)
+grow(cot_queue *queue, size_t needed)
 {
     size_t old_size = queue->ring_size;
     size_t size = old_size ? old_size * 2 : 16;
+    while (size < needed && size <= SIZE_MAX / 2) {
+        size *= 2;
+    }
+    if (size > SIZE_MAX / sizeof(cot_payload *)) {
+        return COT_NO_MEMORY;
+    }
     cot_payload **ring = cot_alloc(size * sizeof(*ring));
     if (ring == NULL) {
         return COT_NO_MEMORY;
@@ -123,35 +172,75 @@ grow(cot_queue *queue)
     return COT_OK;
 }
 
-static cot_status
-put_locked(cot_queue *queue, cot_payload *payload)
+// There is room for it.
+static void
+add_locked(cot_queue *queue, cot_payload *payload)
 {
     size_t len = get_hint(&queue->len);
+    if (queue->order == LEAST_OUT) {
+        cot_heap_push(queue->ring, len, payload);
+    }
+    else {
+        queue->ring[(queue->first + len) & (queue->ring_size - 1)] = payload;
+    }
+    set_hint(&queue->len, len + 1);
+}
+
+// Takes all or nothing.
+static cot_status
+put_locked(cot_queue *queue, cot_payload *const *payloads, size_t count)
+{
+    size_t len = get_hint(&queue->len);
+    size_t capacity = queue->capacity;
     if (queue->is_shut_down) {
         return COT_SHUT_DOWN;
     }
-    if (queue->capacity != 0 && len >= queue->capacity) {
+    if (capacity != 0 && count > (capacity > len ? capacity - len : 0)) {
         return COT_AGAIN;
     }
-    if (len == queue->ring_size && grow(queue) != COT_OK) {
+    if (queue->ring_size - len < count && grow(queue, len + count) != COT_OK) {
         return COT_NO_MEMORY;
     }
-    queue->ring[(queue->first + len) & (queue->ring_size - 1)] = payload;
-    set_hint(&queue->len, len + 1);
-    set_hint(&queue->unfinished, get_hint(&queue->unfinished) + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (queue->order == LEAST_OUT) {
+            payloads[i]->key->turn = ++queue->turn;
+        }
+        add_locked(queue, payloads[i]);
+    }
+    set_hint(&queue->unfinished, get_hint(&queue->unfinished) + count);
     return COT_OK;
+}
+
+// There is one.
+static cot_payload *
+take_locked(cot_queue *queue)
+{
+    size_t len = get_hint(&queue->len);
+    size_t mask = queue->ring_size - 1;
+    cot_payload *payload = NULL;
+    switch (queue->order) {
+        case FIRST_OUT:
+            payload = queue->ring[queue->first];
+            queue->first = (queue->first + 1) & mask;
+            break;
+        case LAST_OUT:
+            payload = queue->ring[(queue->first + len - 1) & mask];
+            break;
+        case LEAST_OUT:
+            payload = cot_heap_pop(queue->ring, len);
+            break;
+    }
+    set_hint(&queue->len, len - 1);
+    return payload;
 }
 
 static cot_status
 get_locked(cot_queue *queue, cot_payload **payload)
 {
-    size_t len = get_hint(&queue->len);
-    if (len == 0) {
+    if (get_hint(&queue->len) == 0) {
         return queue->is_shut_down ? COT_SHUT_DOWN : COT_AGAIN;
     }
-    *payload = queue->ring[queue->first];
-    queue->first = (queue->first + 1) & (queue->ring_size - 1);
-    set_hint(&queue->len, len - 1);
+    *payload = take_locked(queue);
     return COT_OK;
 }
 
@@ -170,7 +259,7 @@ cot_queue_put(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
 {
     cot_status status, waited = COT_OK;
     cot_lock_acquire(&queue->lock);
-    while ((status = put_locked(queue, payload)) == COT_AGAIN
+    while ((status = put_locked(queue, &payload, 1)) == COT_AGAIN
            && waited == COT_OK) {
         waited = cot_wait_locked(&queue->putters, &queue->lock, parker,
                                  deadline_ns);
@@ -191,9 +280,96 @@ cot_queue_get(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
         waited = cot_wait_locked(&queue->getters, &queue->lock, parker,
                                  deadline_ns);
     }
-    release_and_unpark(
-        queue, status == COT_OK ? cot_waitlist_pop(&queue->putters) : NULL);
+    cot_parker *putter = NULL;
+    if (status == COT_OK) {
+        putter = cot_waitlist_pop(&queue->putters);
+        cot_waitlist_wake_all(&queue->many_putters);
+    }
+    release_and_unpark(queue, putter);
     return status == COT_AGAIN ? waited : status;
+}
+
+// Wakes the first ones, up to `count`.
+static void
+wake_locked(cot_waitlist *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cot_parker *parker = cot_waitlist_pop(list);
+        if (parker == NULL) {
+            return;
+        }
+        cot_unpark(parker);
+    }
+}
+
+cot_status
+cot_queue_put_many(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
+                   cot_batch *batch)
+{
+    cot_status status, waited = COT_OK;
+    cot_lock_acquire(&queue->lock);
+    while ((status = put_locked(queue, batch->payloads, batch->len))
+               == COT_AGAIN
+           && waited == COT_OK) {
+        waited = cot_wait_locked(&queue->many_putters, &queue->lock, parker,
+                                 deadline_ns);
+    }
+    if (status == COT_OK) {
+        wake_locked(&queue->getters, batch->len);
+        batch->len = 0;
+    }
+    cot_lock_release(&queue->lock);
+    return status == COT_AGAIN ? waited : status;
+}
+
+static cot_status
+get_many_locked(cot_queue *queue, size_t max, cot_batch *batch)
+{
+    size_t len = get_hint(&queue->len);
+    if (len == 0) {
+        return queue->is_shut_down ? COT_SHUT_DOWN : COT_AGAIN;
+    }
+    size_t count = max < len ? max : len;
+    if (cot_batch_reserve(batch, count) != COT_OK) {
+        return COT_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        batch->payloads[batch->len++] = take_locked(queue);
+    }
+    return COT_OK;
+}
+
+cot_status
+cot_queue_get_many(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
+                   size_t max, cot_batch *batch)
+{
+    cot_status status, waited = COT_OK;
+    cot_lock_acquire(&queue->lock);
+    while ((status = get_many_locked(queue, max, batch)) == COT_AGAIN
+           && waited == COT_OK) {
+        waited = cot_wait_locked(&queue->getters, &queue->lock, parker,
+                                 deadline_ns);
+    }
+    if (status == COT_OK) {
+        wake_locked(&queue->putters, batch->len);
+        cot_waitlist_wake_all(&queue->many_putters);
+    }
+    cot_lock_release(&queue->lock);
+    return status == COT_AGAIN ? waited : status;
+}
+
+// There is room for it.
+static void
+return_locked(cot_queue *queue, cot_payload *payload)
+{
+    if (queue->order == FIRST_OUT) {
+        queue->first = (queue->first - 1) & (queue->ring_size - 1);
+        queue->ring[queue->first] = payload;
+        set_hint(&queue->len, get_hint(&queue->len) + 1);
+    }
+    else {
+        add_locked(queue, payload);
+    }
 }
 
 static void
@@ -237,6 +413,39 @@ cot_queue_join(cot_queue *queue, cot_parker *parker, int64_t deadline_ns)
     return status;
 }
 
+static cot_status
+put_back_locked(cot_queue *queue, cot_batch *batch)
+{
+    size_t len = get_hint(&queue->len);
+    if (queue->is_dropping) {
+        count_done_locked(queue, batch->len);
+        return COT_SHUT_DOWN;
+    }
+    if (queue->ring_size - len < batch->len
+        && grow(queue, len + batch->len) != COT_OK) {
+        return COT_NO_MEMORY;
+    }
+    for (size_t i = batch->len; i > 0; i--) {
+        return_locked(queue, batch->payloads[i - 1]);
+    }
+    wake_locked(&queue->getters, batch->len);
+    batch->len = 0;
+    return COT_OK;
+}
+
+cot_status
+cot_queue_put_back(cot_queue *queue, cot_batch *batch)
+{
+    cot_lock_acquire(&queue->lock);
+    cot_status status = put_back_locked(queue, batch);
+    cot_lock_release(&queue->lock);
+    if (status == COT_NO_MEMORY) {
+        return status;
+    }
+    cot_batch_clear(batch);
+    return COT_OK;
+}
+
 // Takes the items out, as a ring of their own: they are destroyed without the
 // lock, since destroying one may free another queue.
 static size_t
@@ -262,10 +471,12 @@ cot_queue_shut_down(cot_queue *queue, bool immediate)
     cot_lock_acquire(&queue->lock);
     queue->is_shut_down = true;
     if (immediate) {
+        queue->is_dropping = true;
         len = take_all_locked(queue, &ring, &first, &size);
     }
     cot_waitlist_wake_all(&queue->getters);
     cot_waitlist_wake_all(&queue->putters);
+    cot_waitlist_wake_all(&queue->many_putters);
     cot_lock_release(&queue->lock);
     for (size_t i = 0; i < len; i++) {
         cot_payload_destroy(ring[(first + i) & (size - 1)]);
@@ -303,6 +514,7 @@ queue_interpreter_ended(cot_object *object, const cot_home *home)
     if (removed > 0) {
         count_done_locked(queue, removed);
         cot_waitlist_wake_all(&queue->putters);
+        cot_waitlist_wake_all(&queue->many_putters);
     }
     cot_lock_release(&queue->lock);
     cot_object_bury(dead);

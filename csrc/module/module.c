@@ -17,6 +17,7 @@
 #include "types/lock_type.h"
 #include "types/parking.h"
 #include "types/pool_type.h"
+#include "types/priority_queue_type.h"
 #include "types/queue_type.h"
 #include "types/semaphore_type.h"
 #include "types/shared.h"
@@ -31,30 +32,39 @@
 typedef struct {
     const char *name;
     PyType_Spec *spec;
-    size_t offset;  // of the type in module_state
+    size_t offset;       // of the type in module_state
+    size_t base_offset;  // of its base, a row above; 0: object
 } type_row;
 
 static const type_row type_rows[] = {
-    {"Queue", &cot_queue_spec, offsetof(module_state, queue_type)},
+    {"Queue", &cot_queue_spec, offsetof(module_state, queue_type), 0},
+    {"LifoQueue", &cot_lifo_queue_spec,
+     offsetof(module_state, lifo_queue_type),
+     offsetof(module_state, queue_type)},
+    {"PriorityQueue", &cot_priority_queue_spec,
+     offsetof(module_state, priority_queue_type),
+     offsetof(module_state, queue_type)},
+    {"SimpleQueue", &cot_simple_queue_spec,
+     offsetof(module_state, simple_queue_type), 0},
     {"InterpreterQueue", &cot_interpreter_queue_spec,
-     offsetof(module_state, interpreter_queue_type)},
-    {"Future", &cot_future_spec, offsetof(module_state, future_type)},
-    {"Pool", &cot_pool_spec, offsetof(module_state, pool_type)},
+     offsetof(module_state, interpreter_queue_type), 0},
+    {"Future", &cot_future_spec, offsetof(module_state, future_type), 0},
+    {"Pool", &cot_pool_spec, offsetof(module_state, pool_type), 0},
     {"Interpreter", &cot_interpreter_spec,
-     offsetof(module_state, interpreter_type)},
+     offsetof(module_state, interpreter_type), 0},
     {"RecvChannel", &cot_recv_channel_spec,
-     offsetof(module_state, recv_channel_type)},
+     offsetof(module_state, recv_channel_type), 0},
     {"SendChannel", &cot_send_channel_spec,
-     offsetof(module_state, send_channel_type)},
+     offsetof(module_state, send_channel_type), 0},
     {"SharedBuffer", &cot_shared_buffer_spec,
-     offsetof(module_state, shared_buffer_type)},
-    {"Lock", &cot_lock_spec, offsetof(module_state, lock_type)},
-    {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type)},
-    {"Event", &cot_event_spec, offsetof(module_state, event_type)},
-    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type)},
-    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type)},
+     offsetof(module_state, shared_buffer_type), 0},
+    {"Lock", &cot_lock_spec, offsetof(module_state, lock_type), 0},
+    {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type), 0},
+    {"Event", &cot_event_spec, offsetof(module_state, event_type), 0},
+    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type), 0},
+    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type), 0},
     {"BoundedSemaphore", &cot_bounded_semaphore_spec,
-     offsetof(module_state, bounded_semaphore_type)},
+     offsetof(module_state, bounded_semaphore_type), 0},
 };
 
 typedef enum {
@@ -155,7 +165,9 @@ add_types(PyObject *module, module_state *state)
 {
     for (size_t i = 0; i < LEN(type_rows); i++) {
         const type_row *row = &type_rows[i];
-        PyObject *type = PyType_FromModuleAndSpec(module, row->spec, NULL);
+        PyObject *base = row->base_offset ? *slot_at(state, row->base_offset)
+                                          : NULL;
+        PyObject *type = PyType_FromModuleAndSpec(module, row->spec, base);
         if (type == NULL) {
             return -1;
         }
@@ -437,6 +449,9 @@ static const struct {
     size_t offset;  // of the type in module_state
 } shared_rows[] = {
     {&cot_queue_class, offsetof(module_state, queue_type)},
+    {&cot_lifo_queue_class, offsetof(module_state, lifo_queue_type)},
+    {&cot_priority_queue_class, offsetof(module_state, priority_queue_type)},
+    {&cot_simple_queue_class, offsetof(module_state, simple_queue_type)},
     {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
     {&cot_recv_end_class, offsetof(module_state, recv_channel_type)},
     {&cot_send_end_class, offsetof(module_state, send_channel_type)},

@@ -1075,6 +1075,15 @@ interpreter_get_runner(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+interpreter_is_closed(PyObject *op, void *Py_UNUSED(closure))
+{
+    const cot_interpreter *own = InterpreterObject_CAST(op)->interpreter;
+    return PyBool_FromLong(own != NULL
+                           && cot_interpreter_get_state(own)
+                                  == COT_INTERPRETER_CLOSED);
+}
+
+static PyObject *
 interpreter_is_ours(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(look_up(InterpreterObject_CAST(op)) != NULL);
@@ -1109,6 +1118,7 @@ static PyGetSetDef interpreter_getset[] = {
     {"id", interpreter_get_id, NULL,
      PyDoc_STR("The number of the interpreter, unique in the process.")},
     {"_runner", interpreter_get_runner, NULL, NULL},
+    {"_is_closed", interpreter_is_closed, NULL, NULL},
     {"_is_ours", interpreter_is_ours, NULL, NULL},
     {"_is_running", interpreter_is_running, NULL, NULL},
     {NULL},

@@ -3,7 +3,11 @@
 #include "types/arguments.h"
 #include "types/blocking.h"
 #include "types/errors.h"
+#include "types/priority_queue_type.h"
+#include "types/queue_many.h"
 #include "types/shared.h"
+
+#include "port/memory.h"
 
 // The queue behind the object, lent.
 static cot_queue *
@@ -21,24 +25,65 @@ state_of(PyObject *op)
 // ---- life ----------------------------------------------------------------
 
 static PyObject *
-queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+make(PyTypeObject *type, const cot_class *cls, Py_ssize_t maxsize)
 {
-    static char *keywords[] = {"maxsize", NULL};
-    Py_ssize_t maxsize = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n:Queue", keywords,
-                                     &maxsize)) {
-        return NULL;
-    }
     PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
     if (module == NULL) {
         return NULL;
     }
     module_state *state = PyModule_GetState(module);
-    cot_queue *queue = cot_queue_create(maxsize > 0 ? (size_t)maxsize : 0);
+    size_t capacity = maxsize > 0 ? (size_t)maxsize : 0;
+    cot_queue *queue = cot_queue_create_as(cls, capacity);
     if (queue == NULL) {
         return PyErr_NoMemory();
     }
     return shared_adopt(state, type, cot_queue_object(queue));
+}
+
+static char *maxsize_keywords[] = {"maxsize", NULL};
+
+static PyObject *
+queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t maxsize = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n:Queue",
+                                     maxsize_keywords, &maxsize)) {
+        return NULL;
+    }
+    return make(type, &cot_queue_class, maxsize);
+}
+
+static PyObject *
+lifo_queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t maxsize = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|n:LifoQueue",
+                                     maxsize_keywords, &maxsize)) {
+        return NULL;
+    }
+    return make(type, &cot_lifo_queue_class, maxsize);
+}
+
+static PyObject *
+simple_queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":SimpleQueue", keywords)) {
+        return NULL;
+    }
+    return make(type, &cot_simple_queue_class, 0);
+}
+
+// There are subclasses of Queue, so it is a base type; but one from outside
+// could not be sent.
+static PyObject *
+queue_init_subclass(PyObject *Py_UNUSED(cls), PyObject *Py_UNUSED(args),
+                    PyObject *Py_UNUSED(kwargs))
+{
+    PyErr_SetString(
+        PyExc_TypeError,
+        "type 'coterie.queue.Queue' is not an acceptable base type");
+    return NULL;
 }
 
 static PyObject *
@@ -46,10 +91,20 @@ queue_repr(PyObject *op)
 {
     cot_queue *queue = queue_of(op);
     return PyUnicode_FromFormat(
-        "<coterie.Queue %llu maxsize=%zu qsize=%zu%s>",
+        "<coterie.%s %llu maxsize=%zu qsize=%zu%s>",
+        cot_queue_object(queue)->cls->name,
         (unsigned long long)cot_queue_object(queue)->id,
         cot_queue_capacity(queue), cot_queue_len(queue),
         cot_queue_is_shut_down(queue) ? " shut down" : "");
+}
+
+static PyObject *
+simple_queue_repr(PyObject *op)
+{
+    cot_queue *queue = queue_of(op);
+    return PyUnicode_FromFormat(
+        "<coterie.%s %llu qsize=%zu>", cot_queue_object(queue)->cls->name,
+        (unsigned long long)cot_queue_object(queue)->id, cot_queue_len(queue));
 }
 
 // ---- put and get ---------------------------------------------------------
@@ -101,7 +156,7 @@ static const blocking_op put_op = {can_put, attempt_put};
 static const blocking_op get_op = {can_get, attempt_get};
 static const blocking_op join_op = {is_done, attempt_join};
 
-static PyObject *
+PyObject *
 raise_from_queue(module_state *state, cot_status status, lazy_name when_late)
 {
     if (status != COT_TIMED_OUT) {
@@ -137,13 +192,50 @@ queue_block_to_get(module_state *state, cot_queue *queue, int64_t deadline_ns,
     return failed;
 }
 
+static void
+name_item(char *name, size_t size, Py_ssize_t idx)
+{
+    if (idx < 0) {
+        PyOS_snprintf(name, size, "item");
+    }
+    else {
+        PyOS_snprintf(name, size, "items[%zd]", idx);
+    }
+}
+
+cot_payload *
+queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx)
+{
+    module_state *state = state_of(op);
+    cot_key *key = NULL;
+    char name[40];
+    if (SharedObject_CAST(op)->object->cls == &cot_priority_queue_class) {
+        name_item(name, sizeof(name), idx);
+        key = priority_queue_make_key(op, item, name);
+        if (key == NULL) {
+            return NULL;
+        }
+    }
+    cot_payload *payload = cot_encode(&state->codec, item);
+    if (payload == NULL) {
+        cot_free(key);
+        name_item(name, sizeof(name), idx);
+        char text[80];
+        PyOS_snprintf(text, sizeof(text), "%s not shareable", name);
+        raise_not_shareable(state, text);
+        return NULL;
+    }
+    payload->key = key;
+    return payload;
+}
+
 static PyObject *
 put_item(PyObject *op, PyObject *item, int64_t deadline_ns)
 {
     module_state *state = state_of(op);
-    cot_payload *payload = cot_encode(&state->codec, item);
+    cot_payload *payload = queue_encode(op, item, -1);
     if (payload == NULL) {
-        return raise_not_shareable(state, "item not shareable");
+        return NULL;
     }
     cot_status status;
     if (queue_block_to_put(state, queue_of(op), payload, deadline_ns, &status)
@@ -198,7 +290,7 @@ queue_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 PyDoc_STRVAR(get_doc,
              "get($self, /, block=True, timeout=None)\n--\n\n"
-             "Remove and return the oldest item, as queue.Queue.get.\n\n"
+             "Remove and return the next item, as queue.Queue.get.\n\n"
              "Raises Empty if none comes in time (seconds), and ShutDown\n"
              "when the queue is shut down and empty.");
 
@@ -216,13 +308,19 @@ queue_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return get_item(op, deadline_ns);
 }
 
-PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, item, /)\n--\n\n"
+PyDoc_STRVAR(put_nowait_doc, "put_nowait($self, /, item)\n--\n\n"
                              "put(item, block=False).");
 
 static PyObject *
-queue_put_nowait(PyObject *op, PyObject *item)
+queue_put_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
-    return put_item(op, item, COT_NOW);
+    static const signature put_nowait = {"put_nowait", 1, 1, {"item"}};
+    PyObject *values[1];
+    if (parse_arguments(&put_nowait, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    return put_item(op, values[0], COT_NOW);
 }
 
 PyDoc_STRVAR(get_nowait_doc, "get_nowait($self, /)\n--\n\n"
@@ -324,8 +422,8 @@ static PyObject *
 queue_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     PyErr_SetString(state_of(op)->not_shareable_error,
-                    "a coterie.Queue lives in this process only: it travels "
-                    "between interpreters, not in a pickle");
+                    "a queue of coterie lives in this process only: it "
+                    "travels between interpreters, not in a pickle");
     return NULL;
 }
 
@@ -335,13 +433,79 @@ queue_get_maxsize(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromSize_t(cot_queue_capacity(queue_of(op)));
 }
 
+PyDoc_STRVAR(enter_doc, "__enter__($self, /)\n--\n\nThe queue itself.");
+
+static PyObject *
+queue_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(op);
+}
+
+PyDoc_STRVAR(exit_doc, "__exit__($self, /, *exc_info)\n--\n\n"
+                       "shutdown(): what is inside can still be gotten.");
+
+static PyObject *
+queue_exit(PyObject *op, PyObject *const *Py_UNUSED(args),
+           Py_ssize_t Py_UNUSED(nargs))
+{
+    cot_queue_shut_down(queue_of(op), false);
+    Py_RETURN_NONE;
+}
+
+// ---- iteration -----------------------------------------------------------
+
+static PyObject *
+queue_next(PyObject *op)
+{
+    module_state *state = state_of(op);
+    cot_payload *payload;
+    cot_status status;
+    if (queue_block_to_get(state, queue_of(op), COT_NEVER, &status, &payload)
+            < 0
+        || status == COT_SHUT_DOWN) {
+        return NULL;
+    }
+    if (status != COT_OK) {
+        return raise_from_queue(state, status, LAZY_EMPTY);
+    }
+    PyObject *item = cot_decode(&state->codec, payload);
+    cot_payload_destroy(payload);
+    return item;
+}
+
+// ---- tables --------------------------------------------------------------
+
+static PyMethodDef simple_queue_methods[] = {
+    {"put", (PyCFunction)(void (*)(void))queue_put,
+     METH_FASTCALL | METH_KEYWORDS, put_doc},
+    {"get", (PyCFunction)(void (*)(void))queue_get,
+     METH_FASTCALL | METH_KEYWORDS, get_doc},
+    {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS, put_nowait_doc},
+    {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
+    {"put_many", (PyCFunction)(void (*)(void))queue_put_many,
+     METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
+    {"get_many", (PyCFunction)(void (*)(void))queue_get_many,
+     METH_FASTCALL | METH_KEYWORDS, queue_get_many_doc},
+    {"qsize", queue_qsize, METH_NOARGS, qsize_doc},
+    {"empty", queue_empty, METH_NOARGS, empty_doc},
+    {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {NULL},
+};
+
 static PyMethodDef queue_methods[] = {
     {"put", (PyCFunction)(void (*)(void))queue_put,
      METH_FASTCALL | METH_KEYWORDS, put_doc},
     {"get", (PyCFunction)(void (*)(void))queue_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
-    {"put_nowait", queue_put_nowait, METH_O, put_nowait_doc},
+    {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS, put_nowait_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
+    {"put_many", (PyCFunction)(void (*)(void))queue_put_many,
+     METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
+    {"get_many", (PyCFunction)(void (*)(void))queue_get_many,
+     METH_FASTCALL | METH_KEYWORDS, queue_get_many_doc},
     {"task_done", queue_task_done, METH_NOARGS, task_done_doc},
     {"join", queue_join, METH_NOARGS, join_doc},
     {"shutdown", (PyCFunction)(void (*)(void))queue_shutdown,
@@ -349,6 +513,11 @@ static PyMethodDef queue_methods[] = {
     {"qsize", queue_qsize, METH_NOARGS, qsize_doc},
     {"empty", queue_empty, METH_NOARGS, empty_doc},
     {"full", queue_full, METH_NOARGS, full_doc},
+    {"__enter__", queue_enter, METH_NOARGS, enter_doc},
+    {"__exit__", (PyCFunction)(void (*)(void))queue_exit, METH_FASTCALL,
+     exit_doc},
+    {"__init_subclass__", (PyCFunction)(void (*)(void))queue_init_subclass,
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS, NULL},
     {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
@@ -366,7 +535,9 @@ PyDoc_STRVAR(
     "A first-in, first-out queue between threads and interpreters.\n\n"
     "The interface and the rules are those of queue.Queue.  A queue\n"
     "can be sent: as an argument, a result, inside a container, or\n"
-    "through another queue; on the other side it is the same queue.");
+    "through another queue; on the other side it is the same queue.\n\n"
+    "Iteration gets items until the queue is shut down and empty.  As a\n"
+    "context manager it is shut down at the end of the block.");
 
 static PyType_Slot queue_slots[] = {
     {Py_tp_doc, (void *)queue_doc},
@@ -374,6 +545,8 @@ static PyType_Slot queue_slots[] = {
     {Py_tp_traverse, shared_traverse},
     {Py_tp_dealloc, shared_dealloc},
     {Py_tp_repr, queue_repr},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, queue_next},
     {Py_tp_hash, shared_hash},
     {Py_tp_richcompare, shared_richcompare},
     {Py_tp_methods, queue_methods},
@@ -385,7 +558,54 @@ static PyType_Slot queue_slots[] = {
 PyType_Spec cot_queue_spec = {
     .name = "coterie.queue.Queue",
     .basicsize = sizeof(SharedObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = queue_slots,
+};
+
+PyDoc_STRVAR(lifo_queue_doc, "LifoQueue(maxsize=0)\n--\n\n"
+                             "A Queue that gives the youngest item first.");
+
+static PyType_Slot lifo_queue_slots[] = {
+    {Py_tp_doc, (void *)lifo_queue_doc},
+    {Py_tp_new, lifo_queue_new},
+    {Py_tp_traverse, shared_traverse},
+    {Py_tp_dealloc, shared_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec cot_lifo_queue_spec = {
+    .name = "coterie.queue.LifoQueue",
+    .basicsize = sizeof(SharedObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = lifo_queue_slots,
+};
+
+PyDoc_STRVAR(
+    simple_queue_doc,
+    "SimpleQueue()\n--\n\n"
+    "A first-in, first-out queue without bound, count and shutdown.\n\n"
+    "The interface is that of queue.SimpleQueue.  It can be sent as\n"
+    "a Queue can.");
+
+static PyType_Slot simple_queue_slots[] = {
+    {Py_tp_doc, (void *)simple_queue_doc},
+    {Py_tp_new, simple_queue_new},
+    {Py_tp_traverse, shared_traverse},
+    {Py_tp_dealloc, shared_dealloc},
+    {Py_tp_repr, simple_queue_repr},
+    {Py_tp_hash, shared_hash},
+    {Py_tp_richcompare, shared_richcompare},
+    {Py_tp_methods, simple_queue_methods},
+    {Py_tp_members, shared_members},
+    {0, NULL},
+};
+
+PyType_Spec cot_simple_queue_spec = {
+    .name = "coterie.queue.SimpleQueue",
+    .basicsize = sizeof(SharedObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = simple_queue_slots,
 };

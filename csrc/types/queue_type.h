@@ -1,4 +1,5 @@
-// coterie.queue.Queue: queue.Queue's interface on a core queue.
+// coterie.queue's Queue, LifoQueue and SimpleQueue: the interfaces of the
+// module queue on a core queue.
 
 #ifndef COT_TYPES_QUEUE_TYPE_H
 #define COT_TYPES_QUEUE_TYPE_H
@@ -7,6 +8,16 @@
 #include "types/state.h"
 
 extern PyType_Spec cot_queue_spec;
+extern PyType_Spec cot_lifo_queue_spec;    // derives from Queue
+extern PyType_Spec cot_simple_queue_spec;  // does not
+
+// The payload of an item for this queue, any of coterie.queue's; NULL with an
+// exception set, which says which of several it is, unless `idx` is -1.
+cot_payload *queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx);
+
+// Sets what the status means, COT_TIMED_OUT being that name.  Returns NULL.
+PyObject *raise_from_queue(module_state *state, cot_status status,
+                           lazy_name when_late);
 
 // cot_queue_put and cot_queue_get, waiting by cot_block and answering as it
 // does.  The payload is adopted, and destroyed if it was not put.

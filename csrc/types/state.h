@@ -64,6 +64,9 @@ typedef struct {
                      // and may be interrupted (types/run.h), or NULL
 
     PyTypeObject *queue_type;  // owned, as all below
+    PyTypeObject *lifo_queue_type;
+    PyTypeObject *priority_queue_type;
+    PyTypeObject *simple_queue_type;
     PyTypeObject *interpreter_queue_type;
     PyTypeObject *future_type;
     PyTypeObject *pool_type;

@@ -6,9 +6,23 @@ The exceptions derive from those of the standard library, so code that catches
 
 import queue as _queue
 
-from coterie._core import CoterieError, Queue
+from coterie._core import (
+    CoterieError,
+    LifoQueue,
+    PriorityQueue,
+    Queue,
+    SimpleQueue,
+)
 
-__all__ = ["Empty", "Full", "Queue", "ShutDown"]
+__all__ = [
+    "Empty",
+    "Full",
+    "LifoQueue",
+    "PriorityQueue",
+    "Queue",
+    "ShutDown",
+    "SimpleQueue",
+]
 
 
 class Empty(CoterieError, _queue.Empty):

@@ -10,6 +10,7 @@ import operator
 import signal
 import sys
 import threading
+import time
 import traceback
 
 import pytest
@@ -313,8 +314,10 @@ def test_the_exception_is_the_cause(interp):
     cause = caught.value.__cause__
     assert type(cause) is Own
     assert cause.args == ("a", 5)
-    with pytest.raises(Own):
+    with pytest.raises(Own) as caught:
         interp.run(fail)
+    assert isinstance(caught.value.__cause__, ExecutionFailed)
+    assert 'raise Own("a", 5)' in str(caught.value.__cause__)
 
 
 def test_an_exception_that_cannot_be_sent(interp):
@@ -592,9 +595,10 @@ def test_the_last_reference_in_a_queue():
 
 
 def wait_until_gone(id):
-    deadline = threading.Event()
+    deadline = time.monotonic() + 20
     while id in ids():
-        deadline.wait(0.001)
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_one_that_was_closed_while_under_way():
@@ -641,6 +645,56 @@ def test_the_last_object_goes_when_it_cannot_be_ended(run_script):
     )
     assert ended.rc == 0, ended.stderr
     assert ended.lines[0].endswith("InterpreterError")
+
+
+def fail_in_call(interp):
+    with pytest.raises(ExecutionFailed):
+        interp.call(int, "no")
+    with pytest.raises(ValueError):
+        interp.run(int, "no")
+
+
+def fail_in_exec(interp):
+    with pytest.raises(ExecutionFailed):
+        interp.exec("1 / 0")
+
+
+def fail_in_thread(interp):
+    thread = interp.call_in_thread(int, "no")
+    thread.join()
+    assert thread.exception()
+
+
+def fail_like_a_thread(interp):
+    interp.run_in_thread(int, "no")
+    interp.join()
+    assert isinstance(interp.exception(), ValueError)
+
+
+def fail_to_wait(interp):
+    release = coterie.Queue()
+    interp.run_in_thread(stay, coterie.Queue(), release)
+    with pytest.raises(TimeoutError):
+        interp.result(0)
+    release.put(None)
+    interp.join()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [fail_in_call, fail_in_exec, fail_in_thread, fail_like_a_thread, fail_to_wait],
+)
+def test_no_cycle_keeps_it(use):
+    gc.collect()
+    gc.disable()
+    try:
+        interp = interpreters.create()
+        id = interp.id
+        use(interp)
+        del interp
+        wait_until_gone(id)
+    finally:
+        gc.enable()
 
 
 # ---- close -------------------------------------------------------------------

@@ -193,7 +193,9 @@ class Interpreter(_core.Interpreter):
             # To ask whose it is lets that look it up: self may be let go of.
             self._set_up()
             listed = _known.setdefault(self.id, self)
-            if isinstance(listed, cls) and listed._is_ours:
+            if listed._is_closed:  # of one that had the number before
+                _known[self.id] = self
+            elif isinstance(listed, cls) and listed._is_ours:
                 self = listed
         if has_own_gil and not import_check:
             self._call(_inside.allow_all_imports)
@@ -205,10 +207,9 @@ class Interpreter(_core.Interpreter):
         self._scripts = itertools.count(1)
 
     def _exists(self) -> bool:
-        try:
-            return self._is_running is not None or self.id in _foreign_ids()
-        except InterpreterNotFoundError:
-            return False
+        if self._is_ours:
+            return not self._is_closed  # it may be opened again until it is
+        return self.id in _foreign_ids()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id})"
@@ -321,7 +322,9 @@ class Interpreter(_core.Interpreter):
             raise InterpreterError("interpreter running")
         if answer < 0:
             raise InterpreterError("threads of the interpreter are running")
-        _known.pop(self.id, None)
+        with _known_lock:
+            if _known.get(self.id) is self:
+                del _known[self.id]
 
     def _close_interrupting(self, deadline: float) -> int:
         answer = self._close(0, 0)  # refused where interrupting would not help
@@ -352,8 +355,10 @@ class Interpreter(_core.Interpreter):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._exists():
+        try:
             self.close(interrupt=exc_type is not None)
+        except InterpreterNotFoundError:
+            pass  # it was closed already
 
     def capture_output(self) -> CapturedOutput:
         """Capture what code in it writes to sys.stdout and sys.stderr.
@@ -373,7 +378,11 @@ class Interpreter(_core.Interpreter):
         try:
             return self.call(func, *args, **kwargs)
         except ExecutionFailed as exc:
-            raise _own_exception(exc) from exc
+            own = _own_exception(exc)
+        try:
+            raise own
+        finally:
+            del own  # it holds this frame
 
     def run_in_thread(
         self, func: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -411,7 +420,11 @@ class Interpreter(_core.Interpreter):
         try:
             return self._started().result(timeout)
         except ExecutionFailed as exc:
-            raise _own_exception(exc) from exc
+            own = _own_exception(exc)
+        try:
+            raise own
+        finally:
+            del own, self  # it holds this frame, and the thread holds it
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return the exception of the call, or None if it has returned."""
@@ -446,6 +459,9 @@ class _Thread(threading.Thread):
         self._call = None
         try:
             result = interpreter.call(func, *args, **kwargs)
+        except ExecutionFailed as exc:
+            # Here it went through our frames only, which hold the interpreter.
+            self.future.set_exception(exc.with_traceback(None))
         except BaseException as exc:
             self.future.set_exception(exc)
         else:
@@ -454,7 +470,10 @@ class _Thread(threading.Thread):
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the result of the call, or raise its exception."""
         self._is_asked_for = True
-        return self.future.result(timeout)
+        try:
+            return self.future.result(timeout)
+        finally:
+            del self  # the exception holds this frame
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the exception of the call: None if it has returned."""
@@ -472,7 +491,13 @@ class _Thread(threading.Thread):
 
 
 def _own_exception(failed: ExecutionFailed) -> BaseException:
-    return failed if failed.__cause__ is None else failed.__cause__
+    """The exception of the call itself, and as its cause what is known of it."""
+    own = failed.__cause__
+    if own is None:
+        return failed
+    if own.__cause__ is None:
+        own.__cause__ = ExecutionFailed(failed.excinfo)  # not itself: a cycle
+    return own
 
 
 def _code_of(code: object) -> CodeType:
