@@ -61,8 +61,10 @@ static const type_row type_rows[] = {
     {"Lock", &cot_lock_spec, offsetof(module_state, lock_type), 0},
     {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type), 0},
     {"Event", &cot_event_spec, offsetof(module_state, event_type), 0},
-    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type), 0},
-    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type), 0},
+    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type),
+     0},
+    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type),
+     0},
     {"BoundedSemaphore", &cot_bounded_semaphore_spec,
      offsetof(module_state, bounded_semaphore_type), 0},
 };
