@@ -19,6 +19,7 @@ MODULES = [
     "coterie.interpreters",
     "coterie.interpreters.queues",
     "coterie.queue",
+    "coterie.sync",
     "coterie._map",
     "coterie._core",
 ]

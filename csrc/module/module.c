@@ -5,22 +5,27 @@
 #include "core/runtime.h"
 #include "types/blocking.h"
 #include "types/channel_type.h"
+#include "types/condition_type.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
+#include "types/event_type.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
 #include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
+#include "types/lock_type.h"
 #include "types/parking.h"
 #include "types/pool_type.h"
 #include "types/priority_queue_type.h"
 #include "types/queue_type.h"
+#include "types/semaphore_type.h"
 #include "types/shared.h"
 #include "types/shared_buffer.h"
 #include "types/state.h"
 
 #include <stddef.h>
+#include <string.h>
 
 // ---- tables --------------------------------------------------------------
 
@@ -53,6 +58,15 @@ static const type_row type_rows[] = {
      offsetof(module_state, send_channel_type), 0},
     {"SharedBuffer", &cot_shared_buffer_spec,
      offsetof(module_state, shared_buffer_type), 0},
+    {"Lock", &cot_lock_spec, offsetof(module_state, lock_type), 0},
+    {"RLock", &cot_rlock_spec, offsetof(module_state, rlock_type), 0},
+    {"Event", &cot_event_spec, offsetof(module_state, event_type), 0},
+    {"Condition", &cot_condition_spec, offsetof(module_state, condition_type),
+     0},
+    {"Semaphore", &cot_semaphore_spec, offsetof(module_state, semaphore_type),
+     0},
+    {"BoundedSemaphore", &cot_bounded_semaphore_spec,
+     offsetof(module_state, bounded_semaphore_type), 0},
 };
 
 typedef enum {
@@ -89,6 +103,9 @@ static const exception_row exception_rows[] = {
     {"coterie.Interrupted", FROM_BASE_EXCEPTION,
      offsetof(module_state, interrupted),
      "Raised inside a running call that somebody stops."},
+    {"coterie.sync.OwnerDied", FROM_ERROR_RUNTIME,
+     offsetof(module_state, owner_died),
+     "The interpreter that held the lock has ended; the lock is free now."},
 };
 
 #define LEN(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -137,7 +154,7 @@ add_exceptions(PyObject *module, module_state *state)
             return -1;
         }
         *slot_at(state, row->offset) = exc;
-        const char *name = row->name + sizeof("coterie.") - 1;
+        const char *name = strrchr(row->name, '.') + 1;
         if (PyModule_AddObjectRef(module, name, exc) < 0) {
             return -1;
         }
@@ -440,6 +457,13 @@ static const struct {
     {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
     {&cot_recv_end_class, offsetof(module_state, recv_channel_type)},
     {&cot_send_end_class, offsetof(module_state, send_channel_type)},
+    {&cot_mutex_class, offsetof(module_state, lock_type)},
+    {&cot_recursive_mutex_class, offsetof(module_state, rlock_type)},
+    {&cot_event_class, offsetof(module_state, event_type)},
+    {&cot_condition_class, offsetof(module_state, condition_type)},
+    {&cot_semaphore_class, offsetof(module_state, semaphore_type)},
+    {&cot_bounded_semaphore_class,
+     offsetof(module_state, bounded_semaphore_type)},
 };
 
 static cot_object *

@@ -18,8 +18,10 @@ typedef enum {
     COT_INTERRUPTED,  // somebody asked this waiter to give up its wait
     COT_SHUT_DOWN,    // the object does not take (or give) any more
     COT_NO_MEMORY,
-    COT_NO_THREAD,  // the system refused another thread
-    COT_OVERDONE,   // more task_done() than items put
+    COT_NO_THREAD,   // the system refused another thread
+    COT_OVERDONE,    // more task_done() than items put
+    COT_NOT_OWNER,   // the lock is not held by who releases it
+    COT_OWNER_DIED,  // the interpreter that held the lock has ended
 } cot_status;
 
 #endif

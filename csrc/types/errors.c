@@ -33,6 +33,14 @@ raise_status(module_state *state, cot_status status)
             PyErr_SetString(PyExc_ValueError,
                             "task_done() called too many times");
             return;
+        case COT_NOT_OWNER:
+            PyErr_SetString(PyExc_RuntimeError,
+                            "cannot release un-acquired lock");
+            return;
+        case COT_OWNER_DIED:
+            PyErr_SetString(state->owner_died,
+                            "the interpreter that held the lock has ended");
+            return;
     }
 }
 

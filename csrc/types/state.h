@@ -74,12 +74,19 @@ typedef struct {
     PyTypeObject *recv_channel_type;
     PyTypeObject *send_channel_type;
     PyTypeObject *shared_buffer_type;
+    PyTypeObject *lock_type;
+    PyTypeObject *rlock_type;
+    PyTypeObject *condition_type;
+    PyTypeObject *event_type;
+    PyTypeObject *semaphore_type;
+    PyTypeObject *bounded_semaphore_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;
     PyObject *worker_lost;
     PyObject *fork_refused;
     PyObject *interrupted;
+    PyObject *owner_died;
     PyObject *wrapped;    // dictionary: shared objects' ids to ours, weakly
     PyObject *sys_names;  // of the streams in sys_dict, or NULL
     PyObject *sys_dict;

@@ -30,6 +30,7 @@ __all__ = [
     "loads",
     "map",
     "queue",
+    "sync",
 ]
 
 __version__ = "0.1.0"
@@ -51,7 +52,7 @@ _HOMES = {
     "map": "coterie._map",
 }
 
-_MODULES = frozenset({"executor", "interpreters", "queue"})
+_MODULES = frozenset({"executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):

@@ -1,4 +1,4 @@
-from coterie import executor, interpreters, queue
+from coterie import executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -36,6 +36,7 @@ __all__ = [
     "loads",
     "map",
     "queue",
+    "sync",
 ]
 
 __version__: str

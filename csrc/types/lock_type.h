@@ -1,0 +1,34 @@
+// coterie.sync.Lock and RLock: what stands for a core mutex.
+
+#ifndef COT_TYPES_LOCK_TYPE_H
+#define COT_TYPES_LOCK_TYPE_H
+
+#include "core/mutex.h"
+#include "types/state.h"
+
+extern PyType_Spec cot_lock_spec;
+extern PyType_Spec cot_rlock_spec;
+
+// blocking and timeout, as threading.Lock has them (NULL: not given), as a
+// deadline.  -1 with an exception set.
+int deadline_from_blocking(PyObject *blocking, PyObject *timeout,
+                           int64_t *deadline_ns);
+
+// Waits for the lock: COT_OK, COT_TIMED_OUT or COT_OWNER_DIED.  -1 with an
+// exception set: it is not held.
+int lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
+               cot_status *status);
+
+// acquire() and release() of the lock, as Python calls them.
+PyObject *lock_acquire_mutex(module_state *state, cot_mutex *mutex,
+                             PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames);
+PyObject *lock_release_mutex(module_state *state, cot_mutex *mutex);
+
+// __reduce__ of what lives in this process only.
+PyObject *lock_reduce(PyObject *op, PyObject *ignored);
+
+// The state of the module that the type is of, or NULL with an exception set.
+module_state *lock_state_of_type(PyTypeObject *type);
+
+#endif
