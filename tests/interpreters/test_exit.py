@@ -98,7 +98,17 @@ left.call_in_thread(abs, -1).result()
 }
 
 
-@pytest.mark.parametrize("name", OPEN)
+# The others are near to these, and run in make check.
+FAST = {"used", "in-a-sub-interpreter", "with-a-thread-inside"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow])
+        for name in OPEN
+    ],
+)
 def test_left_open(ends, name):
     stderrs, rc, lines = only(ends(OPEN[name] + "\nsay('end')"))
     assert (rc, lines) == (0, ("end",)), stderrs
@@ -176,7 +186,9 @@ def test_busy_in_a_daemon_thread(ends, work, gil):
     assert not any(STUCK in stderr for stderr in stderrs)
 
 
-@pytest.mark.parametrize("work", ["sleep", "catch_all"])
+@pytest.mark.parametrize(
+    "work", ["sleep", pytest.param("catch_all", marks=pytest.mark.slow)]
+)
 def test_stuck_in_a_daemon_thread(ends, work):
     stderrs, rc, lines = only(
         ends(
@@ -197,6 +209,7 @@ def test_stuck_in_a_daemon_thread(ends, work):
         assert "Interpreter(1)" in stderr
 
 
+@pytest.mark.slow
 def test_stuck_after_an_exception(ends):
     stderrs, rc, lines = only(
         ends("""
@@ -231,6 +244,7 @@ def test_a_daemon_thread_closes_it_meanwhile(ends):
     assert not any(STUCK in stderr for stderr in stderrs)
 
 
+@pytest.mark.slow
 def test_busy_in_a_thread_is_waited_for(ends):
     stderrs, rc, lines = only(
         ends("""
@@ -290,6 +304,7 @@ def test_made_while_the_program_ends(ends):
         assert stderr.count(WARNING) == 1
 
 
+@pytest.mark.slow
 def test_os_exit_inside_ends_all(ends):
     stderrs, rc, lines = only(
         ends("""

@@ -1,5 +1,7 @@
 """Stopping code in an interpreter: from another thread, and by Ctrl-C."""
 
+# ruff: noqa: PT017 - whether it is raised is a race
+
 import operator
 import os
 import random
@@ -390,13 +392,17 @@ with interpreters.create() as inner:
 }
 
 
+# The others are near to these, and run in make check.
+FAST = {("call", "own"), ("call", "shared"), ("exec", "own"), ("nested", "own")}
+
+
 @pytest.mark.parametrize(
     ("name", "gil"),
     [
         pytest.param(
-            name, gil, marks=[pytest.mark.slow] if gil == "shared" and n > 0 else []
+            name, gil, marks=[] if (name, gil) in FAST else [pytest.mark.slow]
         )
-        for n, name in enumerate(INSIDE)
+        for name in INSIDE
         for gil in ("own", "shared")
     ],
 )
@@ -417,6 +423,7 @@ presser.close()
     check(repeat_script(program(source)), *["answered", "1"] * 3)
 
 
+@pytest.mark.slow
 def test_ctrl_c_that_nobody_handles(repeat_script):
     source = """
     arrange()
@@ -530,6 +537,7 @@ def test_the_handler_changes_between_two_calls(repeat_script, how):
     check(repeat_script(program(source)), "answered", "answered")
 
 
+@pytest.mark.slow
 def test_ignored_it_stops_nothing(repeat_script):
     source = """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -637,6 +645,7 @@ def test_close_is_left(repeat_script):
     check(repeat_script(program(source)), "answered")
 
 
+@pytest.mark.slow
 def test_a_close_that_waits_for_a_run_is_left(repeat_script):
     source = """
     interp = interpreters.create()
