@@ -4,8 +4,6 @@ What both promise is in tests/contract/test_interpreter.py, what is like a threa
 in test_threadlike.py.
 """
 
-# ruff: noqa: PT017 - whether it is raised is a race
-
 import functools
 import gc
 import operator

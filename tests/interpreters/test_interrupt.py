@@ -1,7 +1,5 @@
 """Stopping code in an interpreter: from another thread, and by Ctrl-C."""
 
-# ruff: noqa: PT017 - whether it is raised is a race
-
 import operator
 import os
 import random
@@ -399,9 +397,7 @@ FAST = {("call", "own"), ("call", "shared"), ("exec", "own"), ("nested", "own")}
 @pytest.mark.parametrize(
     ("name", "gil"),
     [
-        pytest.param(
-            name, gil, marks=[] if (name, gil) in FAST else [pytest.mark.slow]
-        )
+        pytest.param(name, gil, marks=[] if (name, gil) in FAST else [pytest.mark.slow])
         for name in INSIDE
         for gil in ("own", "shared")
     ],

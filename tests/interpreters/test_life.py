@@ -1,7 +1,5 @@
 """Many interpreters: alive at once, made and closed at once, one after another."""
 
-# ruff: noqa: PT017 - whether it is raised is a race
-
 import gc
 import os
 import random
