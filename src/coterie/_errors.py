@@ -37,6 +37,9 @@ class ExecutionFailed(InterpreterError):
         super().__init__(excinfo.formatted)
         self.excinfo = excinfo
 
+    def __reduce__(self) -> tuple[type[ExecutionFailed], tuple[SimpleNamespace]]:
+        return type(self), (self.excinfo,)
+
     def __str__(self) -> str:
         return (
             f"{self.excinfo.formatted}\n\n"

@@ -1063,3 +1063,17 @@ def test_peers_wait_for_its_end(peer):
         with pytest.raises(InterpreterError, match=message):
             peer(lambda: interp.close(timeout=0.01))
     peer(lambda: interp.close(timeout=50))
+
+
+def test_a_failure_can_be_sent():
+    def fail_inside():
+        with interpreters.create() as inner:
+            inner.call(divmod, 1, 0)
+
+    with interpreters.create() as interp:
+        with pytest.raises(ExecutionFailed) as caught:
+            interp.call(fail_inside)
+    sent = caught.value.__cause__
+    assert isinstance(sent, ExecutionFailed)
+    assert sent.excinfo.type.__name__ == "ZeroDivisionError"
+    assert "Uncaught in the interpreter" in str(sent)

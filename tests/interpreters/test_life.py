@@ -141,11 +141,9 @@ class Storm:
             except InterpreterNotFoundError:
                 self.slots[slot] = None
             except ExecutionFailed as error:
-                # Somebody else's interrupt, or close.
-                inner = error.__cause__
-                if isinstance(inner, ExecutionFailed):
-                    inner = inner.__cause__
-                assert isinstance(inner, (KeyboardInterrupt, InterpreterError)), error
+                # Somebody else's interrupt, or close; perhaps of one inside.
+                known = ("KeyboardInterrupt", "InterpreterError", "NotFoundError")
+                assert any(name in str(error) for name in known), error
             except InterpreterError as error:
                 assert "running" in str(error), error
 
@@ -215,6 +213,7 @@ def call_other(other, n):
     return other.call(operator.neg, n)
 
 
+@pytest.mark.slow
 @pytest.mark.stress
 def test_everything_at_once(in_threads):
     seed = int(os.environ.get("COTERIE_SEED", random.randrange(2**32)))
