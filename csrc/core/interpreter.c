@@ -209,20 +209,6 @@ delist(cot_interpreter *interpreter, cot_interpreters *all)
     cot_lock_release(&all->lock);
 }
 
-// A reference to one whose last may be falling on another thread.
-static bool
-try_ref(cot_interpreter *interpreter)
-{
-    size_t refs = atomic_load(&interpreter->object.refs);
-    while (refs > 0) {
-        if (atomic_compare_exchange_weak(&interpreter->object.refs, &refs,
-                                         refs + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 cot_interpreter *
 cot_interpreter_find(int64_t id)
 {
@@ -232,7 +218,7 @@ cot_interpreter_find(int64_t id)
     for (cot_interpreter *at = all->first; at && !found; at = at->next) {
         if (at->id == id
             && cot_interpreter_get_state(at) < COT_INTERPRETER_CLOSING
-            && try_ref(at)) {
+            && cot_object_try_ref(&at->object)) {
             found = at;
         }
     }
@@ -250,7 +236,7 @@ cot_interpreter_list(cot_interpreter **list, size_t len)
         if (count >= len) {
             count++;
         }
-        else if (try_ref(at)) {
+        else if (cot_object_try_ref(&at->object)) {
             list[count++] = at;
         }
     }

@@ -62,3 +62,14 @@ deadline_from_block(PyObject *block, PyObject *timeout, int64_t *deadline_ns)
     }
     return deadline_from_timeout(timeout, false, deadline_ns);
 }
+
+int
+unbound_op_of(module_state *state, lazy_name flag_of, PyObject *unbounditems)
+{
+    PyObject *function = state_import(state, flag_of);
+    PyObject *flag = function ? PyObject_CallOneArg(function, unbounditems)
+                              : NULL;
+    long number = flag ? PyLong_AsLong(flag) : -1;
+    Py_XDECREF(flag);
+    return (int)number;
+}

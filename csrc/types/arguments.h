@@ -3,9 +3,7 @@
 #ifndef COT_TYPES_ARGUMENTS_H
 #define COT_TYPES_ARGUMENTS_H
 
-#include <Python.h>
-
-#include <stdint.h>
+#include "types/state.h"
 
 typedef struct {
     const char *function;
@@ -22,5 +20,10 @@ int parse_arguments(const signature *expected, PyObject *const *args,
 // block and timeout, as queue.Queue has them (NULL: not given), as a deadline.
 int deadline_from_block(PyObject *block, PyObject *timeout,
                         int64_t *deadline_ns);
+
+// The number (cot_unbound_op) of what was given as `unbounditems`, by the function
+// of that name; -1 with an exception set.
+int unbound_op_of(module_state *state, lazy_name flag_of,
+                  PyObject *unbounditems);
 
 #endif

@@ -108,17 +108,6 @@ channel_list(module_state *state)
     return all.list;
 }
 
-static PyObject *
-raise_lazily(module_state *state, lazy_name name, const char *message,
-             PyObject *id)
-{
-    PyObject *exc = state_import(state, name);
-    if (exc != NULL) {
-        PyErr_Format(exc, message, id);
-    }
-    return NULL;
-}
-
 // A new reference to the channel of that id, or NULL with an exception set.
 static cot_channel *
 find_channel(module_state *state, PyObject *id)
@@ -134,8 +123,8 @@ find_channel(module_state *state, PyObject *id)
     }
     cot_object *object = cot_registry_get(&cot_channel_class, number);
     if (object == NULL) {
-        raise_lazily(state, LAZY_CHANNEL_NOT_FOUND, "channel %S not found",
-                     index);
+        raise_lazy(state, LAZY_CHANNEL_NOT_FOUND, "channel %S not found",
+                   index);
     }
     Py_DECREF(index);
     return object ? cot_channel_from_object(object) : NULL;
@@ -149,12 +138,8 @@ channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", keywords, &id)) {
         return NULL;
     }
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    if (module == NULL) {
-        return NULL;
-    }
-    module_state *state = PyModule_GetState(module);
-    cot_channel *channel = find_channel(state, id);
+    module_state *state = state_of_type(type);
+    cot_channel *channel = state ? find_channel(state, id) : NULL;
     if (channel == NULL) {
         return NULL;
     }
@@ -249,22 +234,12 @@ static const blocking_op send_op = {can_send, attempt_send};
 static const blocking_op recv_op = {can_recv, attempt_recv};
 
 static PyObject *
-raise_closed(module_state *state, PyObject *op)
-{
-    PyObject *id = PyLong_FromUnsignedLongLong(id_of(op));
-    if (id != NULL) {
-        raise_lazily(state, LAZY_CHANNEL_CLOSED, "channel %S is closed", id);
-        Py_DECREF(id);
-    }
-    return NULL;
-}
-
-static PyObject *
 raise_from_channel(PyObject *op, cot_status status)
 {
     module_state *state = state_of(op);
     if (status == COT_SHUT_DOWN) {
-        return raise_closed(state, op);
+        return raise_lazy(state, LAZY_CHANNEL_CLOSED, "channel %llu is closed",
+                          id_of(op));
     }
     raise_status(state, status);
     return NULL;
@@ -278,15 +253,7 @@ unbound_op_from(PyObject *op, PyObject *unbounditems)
     if (unbounditems == NULL || unbounditems == Py_None) {
         return (int)cot_channel_unbound_op(channel_of(op));
     }
-    PyObject *flag_of = state_import(state_of(op), LAZY_CHANNEL_FLAG_OF);
-    PyObject *flag = flag_of ? PyObject_CallOneArg(flag_of, unbounditems)
-                             : NULL;
-    if (flag == NULL) {
-        return -1;
-    }
-    long number = PyLong_AsLong(flag);
-    Py_DECREF(flag);
-    return (int)number;
+    return unbound_op_of(state_of(op), LAZY_CHANNEL_FLAG_OF, unbounditems);
 }
 
 static cot_payload *
@@ -527,8 +494,8 @@ recv_channel_recv_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (values[0] != NULL) {
         return Py_NewRef(values[0]);
     }
-    return raise_lazily(state_of(op), LAZY_CHANNEL_EMPTY,
-                        "nothing is in the channel", NULL);
+    return raise_lazy(state_of(op), LAZY_CHANNEL_EMPTY,
+                      "nothing is in the channel");
 }
 
 // ---- the end, and attributes ---------------------------------------------
@@ -562,8 +529,8 @@ channel_close(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     cot_status status = cot_channel_close(channel_of(op), side_of(op), force);
     if (status == COT_AGAIN) {
-        return raise_lazily(state_of(op), LAZY_CHANNEL_NOT_EMPTY,
-                            "objects that were sent are in the channel", NULL);
+        return raise_lazy(state_of(op), LAZY_CHANNEL_NOT_EMPTY,
+                          "objects that were sent are in the channel");
     }
     if (status != COT_OK) {
         return raise_from_channel(op, status);

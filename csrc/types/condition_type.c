@@ -40,7 +40,7 @@ condition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"lock", NULL};
     PyObject *lock = Py_None;
-    module_state *state = lock_state_of_type(type);
+    module_state *state = state_of_type(type);
     if (state == NULL
         || !PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Condition", keywords,
                                         &lock)) {

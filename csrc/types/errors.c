@@ -1,5 +1,7 @@
 #include "types/errors.h"
 
+#include <stdarg.h>
+
 void
 raise_status(module_state *state, cot_status status)
 {
@@ -16,13 +18,9 @@ raise_status(module_state *state, cot_status status)
         case COT_INTERRUPTED:
             PyErr_SetNone(state->interrupted);
             return;
-        case COT_SHUT_DOWN: {
-            PyObject *shut_down = state_import(state, LAZY_SHUT_DOWN);
-            if (shut_down != NULL) {
-                PyErr_SetNone(shut_down);
-            }
+        case COT_SHUT_DOWN:
+            raise_lazy(state, LAZY_SHUT_DOWN, NULL);
             return;
-        }
         case COT_NO_MEMORY:
             PyErr_NoMemory();
             return;
@@ -42,6 +40,24 @@ raise_status(module_state *state, cot_status status)
                             "the interpreter that held the lock has ended");
             return;
     }
+}
+
+PyObject *
+raise_lazy(module_state *state, lazy_name name, const char *format, ...)
+{
+    PyObject *cls = state_import(state, name);
+    if (cls == NULL) {
+        return NULL;
+    }
+    if (format == NULL) {
+        PyErr_SetNone(cls);
+        return NULL;
+    }
+    va_list values;
+    va_start(values, format);
+    PyErr_FormatV(cls, format, values);
+    va_end(values);
+    return NULL;
 }
 
 PyObject *

@@ -9,6 +9,11 @@
 // type says in its own words (queue.Empty, say) it sets itself.
 void raise_status(module_state *state, cot_status status);
 
+// Raises the exception of that name; `format` as of PyErr_Format, or NULL for no
+// arguments.  Returns NULL.
+PyObject *raise_lazy(module_state *state, lazy_name name, const char *format,
+                     ...);
+
 // The exception now set (TypeError, PicklingError...) becomes the cause of a
 // NotShareableError that says `what`, and the reason.  Returns NULL.  What is
 // not an Exception (KeyboardInterrupt), and MemoryError, stays as it is.

@@ -15,7 +15,7 @@ static PyObject *
 event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {NULL};
-    module_state *state = lock_state_of_type(type);
+    module_state *state = state_of_type(type);
     if (state == NULL
         || !PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", keywords)) {
         return NULL;

@@ -294,10 +294,7 @@ await_outcome(FutureObject *self, PyObject *timeout)
         }
     }
     if (is_cancelled(self)) {
-        PyObject *cls = state_import(self->state, LAZY_CANCELLED_ERROR);
-        if (cls != NULL) {
-            PyErr_SetNone(cls);
-        }
+        raise_lazy(self->state, LAZY_CANCELLED_ERROR, NULL);
         return -1;
     }
     // Another thread may have decoded while this one waited.

@@ -26,13 +26,6 @@ state_of(PyObject *op)
     return SharedObject_CAST(op)->state;
 }
 
-static module_state *
-state_of_type(PyTypeObject *type)
-{
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    return module ? PyModule_GetState(module) : NULL;
-}
-
 // ---- life ----------------------------------------------------------------
 
 static PyObject *
@@ -42,11 +35,8 @@ queue_from_id(module_state *state, PyTypeObject *type, uint64_t id)
     if (object != NULL) {
         return shared_adopt(state, type, object);
     }
-    PyObject *exc = state_import(state, LAZY_QUEUE_NOT_FOUND);
-    if (exc != NULL) {
-        PyErr_Format(exc, "queue %llu not found", (unsigned long long)id);
-    }
-    return NULL;
+    return raise_lazy(state, LAZY_QUEUE_NOT_FOUND, "queue %llu not found",
+                      (unsigned long long)id);
 }
 
 // A non-negative number; -1 with an exception set.
@@ -193,15 +183,12 @@ parse_rules(PyObject *op, PyObject *unbounditems, PyObject *syncobj,
 {
     *rules = cot_queue_get_rules(queue_of(op));
     if (unbounditems != NULL && unbounditems != Py_None) {
-        PyObject *flag_of = state_import(state_of(op), LAZY_QUEUE_FLAG_OF);
-        PyObject *flag = flag_of ? PyObject_CallOneArg(flag_of, unbounditems)
-                                 : NULL;
-        long op_number = flag ? PyLong_AsLong(flag) : -1;
-        Py_XDECREF(flag);
-        if (op_number < 0) {
+        int unbound_op = unbound_op_of(state_of(op), LAZY_QUEUE_FLAG_OF,
+                                       unbounditems);
+        if (unbound_op < 0) {
             return -1;
         }
-        rules->unbound_op = (cot_unbound_op)op_number;
+        rules->unbound_op = (cot_unbound_op)unbound_op;
     }
     if (syncobj != NULL && syncobj != Py_None) {
         int is_native = PyObject_IsTrue(syncobj);
@@ -240,11 +227,7 @@ raise_late(PyObject *op, cot_status status, lazy_name name, const char *what)
         raise_status(state_of(op), status);
         return NULL;
     }
-    PyObject *exc = state_import(state_of(op), name);
-    if (exc != NULL) {
-        PyErr_Format(exc, "queue %llu is %s", id_of(op), what);
-    }
-    return NULL;
+    return raise_lazy(state_of(op), name, "queue %llu is %s", id_of(op), what);
 }
 
 static PyObject *
@@ -331,11 +314,8 @@ resolve_unbound(module_state *state, const cot_payload *payload)
     if (payload->unbound_op != COT_UNBOUND_ERROR) {
         return constant_of(state, payload->unbound_op);
     }
-    PyObject *exc = state_import(state, LAZY_QUEUE_ITEM_DESTROYED);
-    if (exc != NULL) {
-        PyErr_SetString(exc, "item's original interpreter destroyed");
-    }
-    return NULL;
+    return raise_lazy(state, LAZY_QUEUE_ITEM_DESTROYED,
+                      "item's original interpreter destroyed");
 }
 
 static PyObject *
@@ -387,47 +367,12 @@ queue_get_nowait(PyObject *op, PyObject *Py_UNUSED(ignored))
     return get_item(op, COT_NOW);
 }
 
-// ---- counting ------------------------------------------------------------
-
-PyDoc_STRVAR(qsize_doc, "qsize($self, /)\n--\n\n"
-                        "The number of items inside: it may change at once.");
-
-static PyObject *
-queue_qsize(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    return PyLong_FromSize_t(cot_queue_len(queue_of(op)));
-}
-
-PyDoc_STRVAR(empty_doc, "empty($self, /)\n--\n\n"
-                        "Whether nothing is inside: it may change at once.");
-
-static PyObject *
-queue_empty(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    return PyBool_FromLong(cot_queue_len(queue_of(op)) == 0);
-}
-
-PyDoc_STRVAR(full_doc, "full($self, /)\n--\n\n"
-                       "Whether there is no room: it may change at once.");
-
-static PyObject *
-queue_full(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    cot_queue *queue = queue_of(op);
-    size_t capacity = cot_queue_capacity(queue);
-    return PyBool_FromLong(capacity != 0 && cot_queue_len(queue) >= capacity);
-}
+// ---- attributes ----------------------------------------------------------
 
 static PyObject *
 queue_get_id(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLongLong(id_of(op));
-}
-
-static PyObject *
-queue_get_maxsize(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromSize_t(cot_queue_capacity(queue_of(op)));
 }
 
 static PyObject *
@@ -447,9 +392,9 @@ static PyMethodDef queue_methods[] = {
     {"get", (PyCFunction)(void (*)(void))queue_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
-    {"qsize", queue_qsize, METH_NOARGS, qsize_doc},
-    {"empty", queue_empty, METH_NOARGS, empty_doc},
-    {"full", queue_full, METH_NOARGS, full_doc},
+    {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
+    {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
+    {"full", queue_full, METH_NOARGS, queue_full_doc},
     {"_create", queue_create, METH_VARARGS | METH_CLASS, create_doc},
     {"_list_all", queue_list_all, METH_NOARGS | METH_CLASS, list_all_doc},
     {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},

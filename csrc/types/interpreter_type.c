@@ -37,8 +37,7 @@ typedef struct {
 typedef struct {
     run_host run;      // first: visitors know no more
     PyObject *module;  // owned, over there: keeps run.state; NULL until needed
-    bool has_own_gil;
-    PyObject *stock;  // owned, over there: to be used again by; or NULL
+    PyObject *stock;   // owned, over there: to be used again by; or NULL
 } interpreter_host;
 
 // ---- entering and leaving ------------------------------------------------
@@ -64,21 +63,11 @@ look_up(InterpreterObject *self)
 }
 
 static int
-raise_named(module_state *state, lazy_name name, const char *format,
-            int64_t id)
-{
-    PyObject *cls = state_import(state, name);
-    if (cls != NULL) {
-        PyErr_Format(cls, format, (long long)id);
-    }
-    return -1;
-}
-
-static int
 raise_closed(module_state *state, int64_t id)
 {
-    return raise_named(state, LAZY_INTERPRETER_NOT_FOUND,
-                       "unrecognized interpreter ID %lld", id);
+    raise_lazy(state, LAZY_INTERPRETER_NOT_FOUND,
+               "unrecognized interpreter ID %lld", (long long)id);
+    return -1;
 }
 
 static bool
@@ -182,11 +171,8 @@ carry_out_failure(stay *own, module_state *state)
     Py_XDECREF(text);
     Py_DECREF(exc);
     come_out(own);
-    PyObject *cls = state_import(state, LAZY_INTERPRETER_ERROR);
-    if (cls != NULL) {
-        PyErr_Format(cls, "coterie cannot be imported in the interpreter: %s",
-                     reason);
-    }
+    raise_lazy(state, LAZY_INTERPRETER_ERROR,
+               "coterie cannot be imported in the interpreter: %s", reason);
 }
 
 // -1 with an exception set: Ctrl-C came before, and its handler raises.
@@ -234,10 +220,12 @@ enter(InterpreterObject *self, stay *own)
     cot_interpreter *interpreter = self->interpreter;
     cot_status status = cot_interpreter_begin(interpreter);
     if (status != COT_OK) {
-        return status == COT_AGAIN
-                   ? raise_named(self->state, LAZY_INTERPRETER_ERROR,
-                                 "interpreter already running", self->id)
-                   : raise_closed(self->state, self->id);
+        if (status != COT_AGAIN) {
+            return raise_closed(self->state, self->id);
+        }
+        raise_lazy(self->state, LAZY_INTERPRETER_ERROR,
+                   "interpreter already running");
+        return -1;
     }
     if (begin_watch(own, interpreter) == 0 && go_in(interpreter, own) == 0) {
         if (furnish(interpreter) == 0) {
@@ -392,13 +380,13 @@ interpreter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     (void)args;
     (void)kwargs;
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    if (module == NULL) {
+    module_state *state = state_of_type(type);
+    if (state == NULL) {
         return NULL;
     }
     InterpreterObject *self = (InterpreterObject *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->state = PyModule_GetState(module);
+        self->state = state;
         self->id = -1;
     }
     return (PyObject *)self;
@@ -543,7 +531,6 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
     cot_interpreter *interpreter = NULL;
     if (host != NULL) {
         host->run.interpreter = PyThreadState_GetInterpreter(tstate);
-        host->has_own_gil = has_own_gil;
         host->stock = stock;
         // One that is used again gets another number than it had.
         int64_t id = stock ? parking_new_id()
@@ -626,10 +613,7 @@ interpreter_create(PyObject *op, PyObject *args)
         problem = open_new(has_own_gil, checks_imports, &tstate);
     }
     if (problem != NULL) {
-        PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
-        if (cls != NULL) {
-            PyErr_SetString(cls, problem);
-        }
+        raise_lazy(self->state, LAZY_INTERPRETER_ERROR, "%s", problem);
     }
     else {
         self->interpreter = move_in(self->state, tstate, outer, encoded,
@@ -749,11 +733,9 @@ check_ours(InterpreterObject *self, const char *what)
     if (look_up(self) != NULL) {
         return 0;
     }
-    PyObject *cls = state_import(self->state, LAZY_INTERPRETER_ERROR);
-    if (cls != NULL) {
-        PyErr_Format(cls, "cannot %s unrecognized interpreter %lld", what,
-                     (long long)self->id);
-    }
+    raise_lazy(self->state, LAZY_INTERPRETER_ERROR,
+               "cannot %s unrecognized interpreter %lld", what,
+               (long long)self->id);
     return -1;
 }
 
@@ -790,10 +772,10 @@ tell_outcome(InterpreterObject *self, cot_outcome_kind kind,
             break;
         case COT_OUTCOME_STOPPED:
         case COT_OUTCOME_LOST:
-            raise_named(state, LAZY_INTERPRETER_ERROR,
-                        "interpreter %lld had no memory left to tell what "
-                        "was raised",
-                        self->id);
+            raise_lazy(state, LAZY_INTERPRETER_ERROR,
+                       "interpreter %lld had no memory left to tell what "
+                       "was raised",
+                       (long long)self->id);
             break;
     }
     cot_payload_destroy(outcome);
@@ -1025,14 +1007,13 @@ interpreter_close(PyObject *op, PyObject *args)
         return NULL;
     }
     if (is_current(self)) {
-        raise_named(self->state, LAZY_INTERPRETER_ERROR,
-                    "cannot destroy the current interpreter", self->id);
+        raise_lazy(self->state, LAZY_INTERPRETER_ERROR,
+                   "cannot destroy the current interpreter");
         return NULL;
     }
     if (cot_interpreter_is_mine(self->interpreter)) {
         // A frame further out runs in it: waiting would not help.
-        raise_named(self->state, LAZY_INTERPRETER_ERROR, "interpreter running",
-                    self->id);
+        raise_lazy(self->state, LAZY_INTERPRETER_ERROR, "interpreter running");
         return NULL;
     }
     if (cot_block(self->state, &close_op, self->interpreter, deadline_ns,

@@ -25,17 +25,10 @@ owner_of(PyObject *op)
 
 // ---- life ----------------------------------------------------------------
 
-module_state *
-lock_state_of_type(PyTypeObject *type)
-{
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    return module ? PyModule_GetState(module) : NULL;
-}
-
 static PyObject *
 lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    module_state *state = lock_state_of_type(type);
+    module_state *state = state_of_type(type);
     if (state == NULL) {
         return NULL;
     }

@@ -28,7 +28,4 @@ PyObject *lock_release_mutex(module_state *state, cot_mutex *mutex);
 // __reduce__ of what lives in this process only.
 PyObject *lock_reduce(PyObject *op, PyObject *ignored);
 
-// The state of the module that the type is of, or NULL with an exception set.
-module_state *lock_state_of_type(PyTypeObject *type);
-
 #endif

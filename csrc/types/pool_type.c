@@ -37,11 +37,8 @@ allocate(PyTypeObject *type, module_state *state)
 static PyObject *
 pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    if (module == NULL) {
-        return NULL;
-    }
-    return (PyObject *)allocate(type, PyModule_GetState(module));
+    module_state *state = state_of_type(type);
+    return state ? (PyObject *)allocate(type, state) : NULL;
 }
 
 static int
@@ -194,11 +191,7 @@ raise_refusal(PoolObject *self, cot_status status)
         return NULL;
     }
     if (cot_pool_why_broken(self->pool, reason, sizeof(reason))) {
-        PyObject *cls = state_import(self->state, LAZY_BROKEN_POOL);
-        if (cls != NULL) {
-            PyErr_SetString(cls, reason);
-        }
-        return NULL;
+        return raise_lazy(self->state, LAZY_BROKEN_POOL, "%s", reason);
     }
     PyErr_SetString(PyExc_RuntimeError,
                     self->state->is_leaving

@@ -50,11 +50,10 @@ priority_queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                      keywords, &maxsize, &key)) {
         return NULL;
     }
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    if (module == NULL) {
+    module_state *state = state_of_type(type);
+    if (state == NULL) {
         return NULL;
     }
-    module_state *state = PyModule_GetState(module);
     cot_queue *queue = cot_queue_create_as(&cot_priority_queue_class,
                                            maxsize > 0 ? (size_t)maxsize : 0);
     if (queue == NULL) {

@@ -27,11 +27,10 @@ state_of(PyObject *op)
 static PyObject *
 make(PyTypeObject *type, const cot_class *cls, Py_ssize_t maxsize)
 {
-    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
-    if (module == NULL) {
+    module_state *state = state_of_type(type);
+    if (state == NULL) {
         return NULL;
     }
-    module_state *state = PyModule_GetState(module);
     size_t capacity = maxsize > 0 ? (size_t)maxsize : 0;
     cot_queue *queue = cot_queue_create_as(cls, capacity);
     if (queue == NULL) {
@@ -163,11 +162,7 @@ raise_from_queue(module_state *state, cot_status status, lazy_name when_late)
         raise_status(state, status);
         return NULL;
     }
-    PyObject *exc = state_import(state, when_late);
-    if (exc != NULL) {
-        PyErr_SetNone(exc);
-    }
-    return NULL;
+    return raise_lazy(state, when_late, NULL);
 }
 
 int
@@ -386,28 +381,31 @@ queue_shutdown(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(qsize_doc, "qsize($self, /)\n--\n\n"
-                        "The number of items inside: it may change at once.");
+const char queue_qsize_doc[] = PyDoc_STR(
+    "qsize($self, /)\n--\n\n"
+    "The number of items inside: it may change at once.");
 
-static PyObject *
+PyObject *
 queue_qsize(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromSize_t(cot_queue_len(queue_of(op)));
 }
 
-PyDoc_STRVAR(empty_doc, "empty($self, /)\n--\n\n"
-                        "Whether nothing is inside: it may change at once.");
+const char queue_empty_doc[] = PyDoc_STR(
+    "empty($self, /)\n--\n\n"
+    "Whether nothing is inside: it may change at once.");
 
-static PyObject *
+PyObject *
 queue_empty(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     return PyBool_FromLong(cot_queue_len(queue_of(op)) == 0);
 }
 
-PyDoc_STRVAR(full_doc, "full($self, /)\n--\n\n"
-                       "Whether there is no room: it may change at once.");
+const char queue_full_doc[] = PyDoc_STR(
+    "full($self, /)\n--\n\n"
+    "Whether there is no room: it may change at once.");
 
-static PyObject *
+PyObject *
 queue_full(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     cot_queue *queue = queue_of(op);
@@ -427,7 +425,7 @@ queue_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
     return NULL;
 }
 
-static PyObject *
+PyObject *
 queue_get_maxsize(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyLong_FromSize_t(cot_queue_capacity(queue_of(op)));
@@ -487,8 +485,8 @@ static PyMethodDef simple_queue_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
     {"get_many", (PyCFunction)(void (*)(void))queue_get_many,
      METH_FASTCALL | METH_KEYWORDS, queue_get_many_doc},
-    {"qsize", queue_qsize, METH_NOARGS, qsize_doc},
-    {"empty", queue_empty, METH_NOARGS, empty_doc},
+    {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
+    {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
     {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
@@ -510,9 +508,9 @@ static PyMethodDef queue_methods[] = {
     {"join", queue_join, METH_NOARGS, join_doc},
     {"shutdown", (PyCFunction)(void (*)(void))queue_shutdown,
      METH_FASTCALL | METH_KEYWORDS, shutdown_doc},
-    {"qsize", queue_qsize, METH_NOARGS, qsize_doc},
-    {"empty", queue_empty, METH_NOARGS, empty_doc},
-    {"full", queue_full, METH_NOARGS, full_doc},
+    {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
+    {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
+    {"full", queue_full, METH_NOARGS, queue_full_doc},
     {"__enter__", queue_enter, METH_NOARGS, enter_doc},
     {"__exit__", (PyCFunction)(void (*)(void))queue_exit, METH_FASTCALL,
      exit_doc},

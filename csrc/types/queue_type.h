@@ -28,4 +28,13 @@ int queue_block_to_get(module_state *state, cot_queue *queue,
                        int64_t deadline_ns, cot_status *status,
                        cot_payload **payload);
 
+// Methods and an attribute of all that stands for a core queue.
+extern const char queue_qsize_doc[];
+extern const char queue_empty_doc[];
+extern const char queue_full_doc[];
+PyObject *queue_qsize(PyObject *op, PyObject *ignored);
+PyObject *queue_empty(PyObject *op, PyObject *ignored);
+PyObject *queue_full(PyObject *op, PyObject *ignored);
+PyObject *queue_get_maxsize(PyObject *op, void *closure);
+
 #endif

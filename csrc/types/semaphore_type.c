@@ -22,7 +22,7 @@ semaphore_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"value", NULL};
     Py_ssize_t value = 1;
-    module_state *state = lock_state_of_type(type);
+    module_state *state = state_of_type(type);
     if (state == NULL
         || !PyArg_ParseTupleAndKeywords(args, kwargs, "|n:Semaphore", keywords,
                                         &value)) {

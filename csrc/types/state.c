@@ -69,3 +69,10 @@ state_of_current(void)
     Py_DECREF(module);  // sys.modules keeps it
     return state;
 }
+
+module_state *
+state_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &cot_module_def);
+    return module ? PyModule_GetState(module) : NULL;
+}

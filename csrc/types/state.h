@@ -100,6 +100,10 @@ PyObject *state_import(module_state *state, lazy_name name);
 // an exception set; imports the module if need be.
 module_state *state_of_current(void);
 
+// The state of the interpreter that a type of ours, or one derived from it,
+// belongs to; NULL with an exception set.
+module_state *state_of_type(PyTypeObject *type);
+
 // The definition that module/module.c gives to PyModule_Create and friends.
 extern PyModuleDef cot_module_def;
 
