@@ -6,26 +6,16 @@
 
 #include <stddef.h>
 
-// Who stands in a line: an item, alone or with its sender, or a receiver.
+// Who waits lives on the stack of who waits, or in a choice's case; it leaves the
+// line, with the lock held, before that one goes on.  An item alone lives on the
+// heap.  When a receiver makes room by taking such an item, the first sender that
+// waits gets the place on the heap for its own item, so nothing is allocated
+// there.
 //
-// One that waits lives on the stack of who waits; it leaves the line, with the
-// lock held, before that one goes on.  An item alone lives on the heap.  When a
-// receiver makes room by taking such an item, the first sender that waits gets
-// the place on the heap for its own item, so nothing is allocated there.
-typedef enum {
-    PARTY_BUFFERED,  // an item alone
-    PARTY_WAITING,
-    PARTY_MET,      // the item was handed over
-    PARTY_REFUSED,  // by a close
-} party_state;
-
-typedef struct party {
-    struct party *next;
-    struct party *prev;
-    cot_payload *payload;  // owned while in line
-    cot_waitlist waiter;   // who waits here, one at most
-    party_state state;
-} party;
+// One that belongs to a choice must be claimed before it is met or refused.  If
+// somebody else has claimed it, its choice is on the way to leave all lines: it
+// is taken out of this one, and does not count.
+typedef cot_party party;
 
 typedef struct {
     party *first;
@@ -43,8 +33,8 @@ struct cot_channel {
     size_t capacity;            // constant
     cot_unbound_op unbound_op;  // constant
     cot_lock lock;              // guards all below
-    party_line items;           // empty if receivers is not
-    party_line receivers;       // empty if items is not
+    party_line items;           // empty if receivers is not, and
+    party_line receivers;       // empty if items is not, but for one choice's
     party *first_sender;   // borrowed: the first in items that waits, or NULL
     channel_end *ends[2];  // borrowed, by cot_channel_side; or NULL
     atomic_size_t len;     // of items
@@ -92,20 +82,10 @@ leave(party_line *line, party *one)
     *(one->next ? &one->next->prev : &line->last) = one->prev;
 }
 
-// Puts one where the other stands.
-static void
-take_place(party_line *line, party *one, const party *other)
-{
-    one->next = other->next;
-    one->prev = other->prev;
-    *(one->prev ? &one->prev->next : &line->first) = one;
-    *(one->next ? &one->next->prev : &line->last) = one;
-}
-
 static party *
 next_sender(party *one)
 {
-    while (one != NULL && one->state != PARTY_WAITING) {
+    while (one != NULL && one->state != COT_PARTY_WAITING) {
         one = one->next;
     }
     return one;
@@ -116,7 +96,7 @@ append_item_locked(cot_channel *channel, party *one)
 {
     append(&channel->items, one);
     add_hint(&channel->len, 1);
-    if (one->state == PARTY_BUFFERED) {
+    if (one->state == COT_PARTY_BUFFERED) {
         add_hint(&channel->buffered, 1);
     }
     else if (channel->first_sender == NULL) {
@@ -132,9 +112,20 @@ remove_item_locked(cot_channel *channel, party *one)
     }
     leave(&channel->items, one);
     subtract_hint(&channel->len, 1);
-    if (one->state == PARTY_BUFFERED) {
+    if (one->state == COT_PARTY_BUFFERED) {
         subtract_hint(&channel->buffered, 1);
     }
+}
+
+// Puts an item that is alone between its neighbours.
+static void
+insert_locked(cot_channel *channel, party *one)
+{
+    party_line *line = &channel->items;
+    *(one->prev ? &one->prev->next : &line->first) = one;
+    *(one->next ? &one->next->prev : &line->last) = one;
+    add_hint(&channel->len, 1);
+    add_hint(&channel->buffered, 1);
 }
 
 static void
@@ -154,10 +145,21 @@ remove_receiver_locked(cot_channel *channel, party *one)
 // Ends the wait of one that has left its line: whom to unpark once the lock is
 // released.  One that is in line always stands on its list, too.
 static cot_parker *
-settle(party *one, party_state state)
+settle(party *one, cot_party_state state)
 {
     one->state = state;
     return cot_waitlist_pop(&one->waiter);
+}
+
+// Whether one that waits, and has just left its line, is to be settled.
+static bool
+claim(party *one)
+{
+    bool is_mine = cot_parker_claim(one->waiter.first->parker);
+    if (!is_mine) {
+        one->state = COT_PARTY_ABSENT;
+    }
+    return is_mine;
 }
 
 // ---- life ----------------------------------------------------------------
@@ -217,7 +219,7 @@ new_buffered(cot_payload *payload)
     party *one = cot_alloc_zeroed(sizeof(*one));
     if (one != NULL) {
         one->payload = payload;
-        one->state = PARTY_BUFFERED;
+        one->state = COT_PARTY_BUFFERED;
     }
     return one;
 }
@@ -240,56 +242,69 @@ buffer_locked(cot_channel *channel, cot_payload *payload)
 static cot_parker *
 hand_over_locked(cot_channel *channel, cot_payload *payload)
 {
-    party *receiver = channel->receivers.first;
-    if (receiver == NULL) {
-        return NULL;
+    party *receiver;
+    while ((receiver = channel->receivers.first) != NULL) {
+        remove_receiver_locked(channel, receiver);
+        if (claim(receiver)) {
+            receiver->payload = payload;
+            return settle(receiver, COT_PARTY_MET);
+        }
     }
-    remove_receiver_locked(channel, receiver);
-    receiver->payload = payload;
-    return settle(receiver, PARTY_MET);
+    return NULL;
 }
 
 static cot_status
 wait_with_item_locked(cot_channel *channel, cot_parker *parker,
                       int64_t deadline_ns, cot_payload *payload)
 {
-    party sender = {.payload = payload, .state = PARTY_WAITING};
+    party sender = {.payload = payload, .state = COT_PARTY_WAITING};
     append_item_locked(channel, &sender);
     cot_status waited = cot_wait_locked(&sender.waiter, &channel->lock, parker,
                                         deadline_ns);
-    if (sender.state == PARTY_WAITING) {
+    if (sender.state == COT_PARTY_WAITING) {
         remove_item_locked(channel, &sender);
         return waited;
     }
-    return sender.state == PARTY_MET ? COT_OK : COT_SHUT_DOWN;
+    return sender.state == COT_PARTY_MET ? COT_OK : COT_SHUT_DOWN;
+}
+
+static cot_status
+send_now_locked(cot_channel *channel, cot_payload *payload,
+                cot_parker **receiver)
+{
+    if (channel->is_send_closed) {
+        return COT_SHUT_DOWN;
+    }
+    *receiver = hand_over_locked(channel, payload);
+    if (*receiver != NULL) {
+        return COT_OK;
+    }
+    if (get_hint(&channel->buffered) < channel->capacity) {
+        return buffer_locked(channel, payload);
+    }
+    return COT_TIMED_OUT;
+}
+
+static void
+release_and_unpark(cot_channel *channel, cot_parker *parker)
+{
+    cot_lock_release(&channel->lock);
+    if (parker != NULL) {
+        cot_unpark(parker);
+    }
 }
 
 cot_status
 cot_channel_send(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
                  cot_payload *payload)
 {
-    cot_status status = COT_OK;
     cot_parker *receiver = NULL;
     cot_lock_acquire(&channel->lock);
-    if (channel->is_send_closed) {
-        status = COT_SHUT_DOWN;
-    }
-    else if (channel->receivers.first != NULL) {
-        receiver = hand_over_locked(channel, payload);
-    }
-    else if (get_hint(&channel->buffered) < channel->capacity) {
-        status = buffer_locked(channel, payload);
-    }
-    else if (deadline_ns == COT_NOW) {
-        status = COT_TIMED_OUT;
-    }
-    else {
+    cot_status status = send_now_locked(channel, payload, &receiver);
+    if (status == COT_TIMED_OUT && deadline_ns != COT_NOW) {
         status = wait_with_item_locked(channel, parker, deadline_ns, payload);
     }
-    cot_lock_release(&channel->lock);
-    if (receiver != NULL) {
-        cot_unpark(receiver);
-    }
+    release_and_unpark(channel, receiver);
     return status;
 }
 
@@ -299,20 +314,15 @@ cot_channel_post(cot_channel *channel, cot_payload *payload, bool *was_awaited)
     cot_status status = COT_OK;
     cot_parker *receiver = NULL;
     cot_lock_acquire(&channel->lock);
-    *was_awaited = channel->receivers.first != NULL;
     if (channel->is_send_closed) {
         status = COT_SHUT_DOWN;
     }
-    else if (*was_awaited) {
-        receiver = hand_over_locked(channel, payload);
-    }
     else {
-        status = buffer_locked(channel, payload);
+        receiver = hand_over_locked(channel, payload);
+        status = receiver ? COT_OK : buffer_locked(channel, payload);
     }
-    cot_lock_release(&channel->lock);
-    if (receiver != NULL) {
-        cot_unpark(receiver);
-    }
+    *was_awaited = receiver != NULL;
+    release_and_unpark(channel, receiver);
     return status;
 }
 
@@ -325,35 +335,47 @@ can_let_in_locked(const cot_channel *channel)
            && get_hint(&channel->buffered) < channel->capacity;
 }
 
-// Lets the first sender that waits go, and its item stay, at `place`: what an
-// item that was alone has left.  Whom to unpark.
+// Lets the first sender that waits go, and its item stay, at `*place`: what an
+// item that was alone has left, NULL then.  Whom to unpark, or NULL.
 static cot_parker *
-let_in_locked(cot_channel *channel, party *place)
+let_in_locked(cot_channel *channel, party **place)
 {
-    party *sender = channel->first_sender;
-    place->payload = sender->payload;
-    place->state = PARTY_BUFFERED;
-    take_place(&channel->items, place, sender);
-    add_hint(&channel->buffered, 1);
-    channel->first_sender = next_sender(place->next);
-    return settle(sender, PARTY_MET);
+    while (can_let_in_locked(channel)) {
+        party *sender = channel->first_sender;
+        party *item = *place;
+        item->next = sender->next;
+        item->prev = sender->prev;
+        remove_item_locked(channel, sender);
+        if (!claim(sender)) {
+            continue;
+        }
+        item->payload = sender->payload;
+        item->state = COT_PARTY_BUFFERED;
+        insert_locked(channel, item);
+        *place = NULL;
+        return settle(sender, COT_PARTY_MET);
+    }
+    return NULL;
 }
 
-// Takes the oldest item: whom to unpark, or NULL.  *place is what it has left,
-// to be freed by the caller, or NULL.
+// Takes the oldest item: whom to unpark, or NULL.  *payload stays NULL if there
+// is none.  *place is what it has left, to be freed by the caller, or NULL.
 static cot_parker *
 take_first_locked(cot_channel *channel, cot_payload **payload, party **place)
 {
-    party *first = channel->items.first;
-    remove_item_locked(channel, first);
-    *payload = first->payload;
-    if (first->state == PARTY_WAITING) {
-        return settle(first, PARTY_MET);
+    party *first;
+    while ((first = channel->items.first) != NULL) {
+        remove_item_locked(channel, first);
+        if (first->state == COT_PARTY_BUFFERED) {
+            *payload = first->payload;
+            *place = first;
+            return let_in_locked(channel, place);
+        }
+        if (claim(first)) {
+            *payload = first->payload;
+            return settle(first, COT_PARTY_MET);
+        }
     }
-    if (can_let_in_locked(channel)) {
-        return let_in_locked(channel, first);
-    }
-    *place = first;
     return NULL;
 }
 
@@ -361,18 +383,31 @@ static cot_status
 wait_for_item_locked(cot_channel *channel, cot_parker *parker,
                      int64_t deadline_ns, cot_payload **payload)
 {
-    party receiver = {.state = PARTY_WAITING};
+    party receiver = {.state = COT_PARTY_WAITING};
     append_receiver_locked(channel, &receiver);
     cot_status waited = cot_wait_locked(&receiver.waiter, &channel->lock,
                                         parker, deadline_ns);
-    if (receiver.state == PARTY_WAITING) {
+    if (receiver.state == COT_PARTY_WAITING) {
         remove_receiver_locked(channel, &receiver);
         return waited;
     }
-    if (receiver.state == PARTY_REFUSED) {
+    if (receiver.state == COT_PARTY_REFUSED) {
         return COT_SHUT_DOWN;
     }
     *payload = receiver.payload;
+    return COT_OK;
+}
+
+static cot_status
+recv_now_locked(cot_channel *channel, cot_payload **payload,
+                cot_parker **sender, party **place)
+{
+    cot_payload *taken = NULL;
+    *sender = take_first_locked(channel, &taken, place);
+    if (taken == NULL) {
+        return channel->is_send_closed ? COT_SHUT_DOWN : COT_TIMED_OUT;
+    }
+    *payload = taken;
     return COT_OK;
 }
 
@@ -380,28 +415,153 @@ cot_status
 cot_channel_recv(cot_channel *channel, cot_parker *parker, int64_t deadline_ns,
                  cot_payload **payload)
 {
-    cot_status status = COT_OK;
     cot_parker *sender = NULL;
     party *place = NULL;
     cot_lock_acquire(&channel->lock);
-    if (channel->items.first != NULL) {
-        sender = take_first_locked(channel, payload, &place);
-    }
-    else if (channel->is_send_closed) {
-        status = COT_SHUT_DOWN;
-    }
-    else if (deadline_ns == COT_NOW) {
-        status = COT_TIMED_OUT;
-    }
-    else {
+    cot_status status = recv_now_locked(channel, payload, &sender, &place);
+    if (status == COT_TIMED_OUT && deadline_ns != COT_NOW) {
         status = wait_for_item_locked(channel, parker, deadline_ns, payload);
     }
-    cot_lock_release(&channel->lock);
-    if (sender != NULL) {
-        cot_unpark(sender);
-    }
+    release_and_unpark(channel, sender);
     cot_free(place);
     return status;
+}
+
+void
+cot_channel_put_back(cot_channel *channel, cot_payload *payload)
+{
+    cot_parker *receiver = NULL;
+    party *one = new_buffered(payload);
+    cot_lock_acquire(&channel->lock);
+    if (!channel->is_recv_closed && one != NULL) {
+        payload = NULL;
+        receiver = hand_over_locked(channel, one->payload);
+        if (receiver == NULL) {
+            one->next = channel->items.first;
+            insert_locked(channel, one);
+            one = NULL;
+        }
+    }
+    release_and_unpark(channel, receiver);
+    cot_payload_destroy(payload);
+    cot_free(one);
+}
+
+// ---- among the cases of a choice -----------------------------------------
+
+// Whether there is somebody to meet who is not of the same choice; it may turn
+// out that he cannot be claimed.
+static bool
+has_others_locked(const party_line *line, const cot_choice *own)
+{
+    for (const party *one = line->first; one != NULL; one = one->next) {
+        if (one->state == COT_PARTY_BUFFERED) {
+            return true;
+        }
+        const cot_stand *stand = one->waiter.first->parker->stand;
+        if (stand == NULL || stand->choice != own) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cot_status
+stand_to_send_locked(cot_channel_turn *turn, cot_stand *stand)
+{
+    cot_channel *channel = turn->channel;
+    if (channel->is_send_closed
+        || get_hint(&channel->buffered) < channel->capacity
+        || has_others_locked(&channel->receivers, stand->choice)) {
+        return COT_AGAIN;
+    }
+    turn->party = (party){
+        .payload = turn->payload,
+        .state = COT_PARTY_WAITING,
+    };
+    append_item_locked(channel, &turn->party);
+    return cot_stand_in_line_locked(stand, &turn->party.waiter,
+                                    &channel->lock);
+}
+
+cot_status
+cot_channel_attempt_send(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    cot_channel_turn *turn = arg;
+    cot_channel *channel = turn->channel;
+    if (parker->stand == NULL) {
+        return cot_channel_send(channel, parker, deadline_ns, turn->payload);
+    }
+    cot_lock_acquire(&channel->lock);
+    cot_status status = stand_to_send_locked(turn, parker->stand);
+    cot_lock_release(&channel->lock);
+    return status;
+}
+
+static cot_status
+stand_to_recv_locked(cot_channel_turn *turn, cot_stand *stand)
+{
+    cot_channel *channel = turn->channel;
+    if (channel->is_send_closed
+        || has_others_locked(&channel->items, stand->choice)) {
+        return COT_AGAIN;
+    }
+    turn->party = (party){.state = COT_PARTY_WAITING};
+    append_receiver_locked(channel, &turn->party);
+    return cot_stand_in_line_locked(stand, &turn->party.waiter,
+                                    &channel->lock);
+}
+
+cot_status
+cot_channel_attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    cot_channel_turn *turn = arg;
+    cot_channel *channel = turn->channel;
+    if (parker->stand == NULL) {
+        return cot_channel_recv(channel, parker, deadline_ns, &turn->payload);
+    }
+    cot_lock_acquire(&channel->lock);
+    cot_status status = stand_to_recv_locked(turn, parker->stand);
+    cot_lock_release(&channel->lock);
+    return status;
+}
+
+// What has become of it, and forgets it.
+static cot_status
+take_outcome(party *one)
+{
+    cot_party_state state = one->state;
+    one->state = COT_PARTY_ABSENT;
+    return state == COT_PARTY_MET       ? COT_OK
+           : state == COT_PARTY_REFUSED ? COT_SHUT_DOWN
+                                        : COT_TIMED_OUT;
+}
+
+cot_status
+cot_channel_withdraw_send(void *arg)
+{
+    cot_channel_turn *turn = arg;
+    cot_lock_acquire(&turn->channel->lock);
+    if (turn->party.state == COT_PARTY_WAITING) {
+        remove_item_locked(turn->channel, &turn->party);
+    }
+    cot_lock_release(&turn->channel->lock);
+    return take_outcome(&turn->party);
+}
+
+cot_status
+cot_channel_withdraw_recv(void *arg)
+{
+    cot_channel_turn *turn = arg;
+    cot_lock_acquire(&turn->channel->lock);
+    if (turn->party.state == COT_PARTY_WAITING) {
+        remove_receiver_locked(turn->channel, &turn->party);
+    }
+    cot_lock_release(&turn->channel->lock);
+    if (turn->party.state == COT_PARTY_MET) {
+        turn->payload = turn->party.payload;
+    }
+    return take_outcome(&turn->party);
 }
 
 // ---- the end -------------------------------------------------------------
@@ -412,7 +572,9 @@ refuse_receivers_locked(cot_channel *channel)
     party *one;
     while ((one = channel->receivers.first) != NULL) {
         remove_receiver_locked(channel, one);
-        cot_unpark(settle(one, PARTY_REFUSED));
+        if (claim(one)) {
+            cot_unpark(settle(one, COT_PARTY_REFUSED));
+        }
     }
 }
 
@@ -424,12 +586,12 @@ empty_locked(cot_channel *channel)
     party *dropped = NULL, *one;
     while ((one = channel->items.first) != NULL) {
         remove_item_locked(channel, one);
-        if (one->state == PARTY_WAITING) {
-            cot_unpark(settle(one, PARTY_REFUSED));
-        }
-        else {
+        if (one->state == COT_PARTY_BUFFERED) {
             one->next = dropped;
             dropped = one;
+        }
+        else if (claim(one)) {
+            cot_unpark(settle(one, COT_PARTY_REFUSED));
         }
     }
     return dropped;
@@ -483,7 +645,12 @@ refill_locked(cot_channel *channel, party *places)
     while (places != NULL && can_let_in_locked(channel)) {
         party *place = places;
         places = place->next;
-        cot_unpark(let_in_locked(channel, place));
+        cot_parker *sender = let_in_locked(channel, &place);
+        if (sender == NULL) {
+            place->next = places;
+            return place;
+        }
+        cot_unpark(sender);
     }
     return places;
 }

@@ -18,8 +18,8 @@
 #ifndef COT_CORE_CHANNEL_H
 #define COT_CORE_CHANNEL_H
 
+#include "core/choice.h"
 #include "core/object.h"
-#include "core/park.h"
 #include "core/payload.h"
 
 #define COT_CHANNEL_UNBOUNDED SIZE_MAX
@@ -65,6 +65,11 @@ COT_MUST_CHECK cot_status cot_channel_recv(cot_channel *channel,
                                            int64_t deadline_ns,
                                            cot_payload **payload);
 
+// Puts back what was received, to be received next, whether there is room or
+// not; adopts it.  It is dropped if the receiving end is closed, or if there is
+// no memory.
+void cot_channel_put_back(cot_channel *channel, cot_payload *payload);
+
 // Closes the end (the receiving end closes both).  COT_SHUT_DOWN: it is closed.
 // COT_AGAIN: the receiving end stays open, since items are in line; with
 // `drops_items` they are dropped instead.
@@ -84,6 +89,41 @@ cot_unbound_op cot_channel_unbound_op(const cot_channel *channel);
 // Whether a send (a receive) would not wait now: a hint, without the lock.
 bool cot_channel_can_send(const cot_channel *channel);
 bool cot_channel_can_recv(const cot_channel *channel);
+
+// ---- among the cases of a choice -----------------------------------------
+
+// Who stands in a line: an item, alone or with its sender, or a receiver.
+typedef enum {
+    COT_PARTY_ABSENT,    // not in line
+    COT_PARTY_BUFFERED,  // an item alone
+    COT_PARTY_WAITING,
+    COT_PARTY_MET,      // the item was handed over
+    COT_PARTY_REFUSED,  // by a close
+} cot_party_state;
+
+typedef struct cot_party {
+    struct cot_party *next;
+    struct cot_party *prev;
+    cot_payload *payload;  // owned while in line
+    cot_waitlist waiter;   // who waits here, one at most
+    cot_party_state state;
+} cot_party;
+
+// What a case's operation is about.  Zeroed but for the channel and, to send,
+// the payload, which is adopted as by send.
+typedef struct {
+    cot_channel *channel;  // borrowed
+    cot_payload *payload;
+    cot_party party;
+} cot_channel_turn;
+
+// A case's attempt and withdraw; the arguments are a cot_channel_turn's.
+cot_status cot_channel_attempt_send(void *turn, cot_parker *parker,
+                                    int64_t deadline_ns);
+cot_status cot_channel_attempt_recv(void *turn, cot_parker *parker,
+                                    int64_t deadline_ns);
+cot_status cot_channel_withdraw_send(void *turn);
+cot_status cot_channel_withdraw_recv(void *turn);
 
 // ---- ends ----------------------------------------------------------------
 

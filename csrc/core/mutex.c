@@ -13,8 +13,8 @@ struct cot_mutex {
     cot_object object;
     _Atomic(uint64_t) word;
     bool is_recursive;                 // constant
-    _Atomic(cot_thread_ident) thread;  // of a recursive lock's owner, or 0
-    atomic_size_t depth;               // written by that thread only
+    _Atomic(uint64_t) actor;           // of a recursive lock's owner, or 0
+    atomic_size_t depth;               // written by that actor only
     cot_lock lock;                     // guards all below
     cot_waitlist waiters;
     bool is_starved;  // somebody has waited too long
@@ -97,7 +97,7 @@ waited_bit(const cot_mutex *mutex)
 
 // COT_AGAIN: it is held, and its holder knows that somebody waits if `waits`.
 static cot_status
-take_locked(cot_mutex *mutex, uint64_t owner, bool was_woken, bool waits)
+take_locked(cot_mutex *mutex, cot_owner owner, bool was_woken, bool waits)
 {
     uint64_t word = get_word(mutex);
     for (;;) {
@@ -110,7 +110,7 @@ take_locked(cot_mutex *mutex, uint64_t owner, bool was_woken, bool waits)
             }
         }
         else if (change(mutex, &word,
-                        owner << OWNER_SHIFT | waited_bit(mutex))) {
+                        owner.home << OWNER_SHIFT | waited_bit(mutex))) {
             return COT_OK;
         }
     }
@@ -122,7 +122,8 @@ free_locked(cot_mutex *mutex)
 {
     cot_parker *next = cot_waitlist_pop(&mutex->waiters);
     uint64_t word = waited_bit(mutex);
-    if (next != NULL && mutex->is_starved) {
+    // A choice may take something else: nothing is reserved for it.
+    if (next != NULL && next->stand == NULL && mutex->is_starved) {
         mutex->is_starved = false;
         word |= RESERVED;
     }
@@ -140,7 +141,7 @@ unlock_and_unpark(cot_mutex *mutex, cot_parker *next)
 }
 
 static cot_status
-acquire_slowly(cot_mutex *mutex, uint64_t owner, cot_parker *parker,
+acquire_slowly(cot_mutex *mutex, cot_owner owner, cot_parker *parker,
                int64_t deadline_ns)
 {
     bool waits = deadline_ns != COT_NOW;
@@ -174,21 +175,21 @@ cot_mutex_set_depth(cot_mutex *mutex, size_t depth)
 }
 
 static void
-set_thread(cot_mutex *mutex, cot_thread_ident thread)
+set_actor(cot_mutex *mutex, uint64_t actor)
 {
-    atomic_store_explicit(&mutex->thread, thread, memory_order_relaxed);
+    atomic_store_explicit(&mutex->actor, actor, memory_order_relaxed);
 }
 
 // Only its owner can find himself there, so what is read is what he wrote.
 static bool
-is_mine(const cot_mutex *mutex, uint64_t owner)
+is_mine(const cot_mutex *mutex, cot_owner owner)
 {
-    return cot_mutex_thread(mutex) == cot_thread_self()
-           && get_word(mutex) >> OWNER_SHIFT == owner;
+    return cot_mutex_actor(mutex) == owner.actor
+           && get_word(mutex) >> OWNER_SHIFT == owner.home;
 }
 
 cot_status
-cot_mutex_acquire(cot_mutex *mutex, uint64_t owner, cot_parker *parker,
+cot_mutex_acquire(cot_mutex *mutex, cot_owner owner, cot_parker *parker,
                   int64_t deadline_ns)
 {
     uint64_t word = 0;
@@ -197,11 +198,11 @@ cot_mutex_acquire(cot_mutex *mutex, uint64_t owner, cot_parker *parker,
         return COT_OK;
     }
     cot_status status = COT_OK;
-    if (!change(mutex, &word, owner << OWNER_SHIFT)) {
+    if (!change(mutex, &word, owner.home << OWNER_SHIFT)) {
         status = acquire_slowly(mutex, owner, parker, deadline_ns);
     }
     if (status == COT_OK && mutex->is_recursive) {
-        set_thread(mutex, cot_thread_self());
+        set_actor(mutex, owner.actor);
         cot_mutex_set_depth(mutex, 1);
     }
     return status;
@@ -232,7 +233,7 @@ release(cot_mutex *mutex)
 }
 
 cot_status
-cot_mutex_release_all(cot_mutex *mutex, uint64_t owner, size_t *depth)
+cot_mutex_release_all(cot_mutex *mutex, cot_owner owner, size_t *depth)
 {
     if (mutex->is_recursive) {
         if (!is_mine(mutex, owner)) {
@@ -240,13 +241,13 @@ cot_mutex_release_all(cot_mutex *mutex, uint64_t owner, size_t *depth)
         }
         *depth = get_depth(mutex);
         cot_mutex_set_depth(mutex, 0);
-        set_thread(mutex, 0);
+        set_actor(mutex, 0);
     }
     return release(mutex);
 }
 
 cot_status
-cot_mutex_release(cot_mutex *mutex, uint64_t owner)
+cot_mutex_release(cot_mutex *mutex, cot_owner owner)
 {
     size_t depth;
     if (mutex->is_recursive && is_mine(mutex, owner) && get_depth(mutex) > 1) {
@@ -266,7 +267,7 @@ mutex_interpreter_ended(cot_object *object, const cot_home *home)
     while (word >> OWNER_SHIFT == cot_home_id(home)) {
         if (change(mutex, &word, BROKEN | (word & WAITED))) {
             cot_mutex_set_depth(mutex, 0);
-            set_thread(mutex, 0);
+            set_actor(mutex, 0);
             next = cot_waitlist_pop(&mutex->waiters);
             break;
         }
@@ -277,7 +278,7 @@ mutex_interpreter_ended(cot_object *object, const cot_home *home)
 // ---- looking -------------------------------------------------------------
 
 bool
-cot_mutex_is_owned(const cot_mutex *mutex, uint64_t owner)
+cot_mutex_is_owned(const cot_mutex *mutex, cot_owner owner)
 {
     return mutex->is_recursive ? is_mine(mutex, owner)
                                : is_held(get_word(mutex));
@@ -297,10 +298,10 @@ cot_mutex_can_acquire(const cot_mutex *mutex)
     return !is_held(word) && !(word & RESERVED);
 }
 
-cot_thread_ident
-cot_mutex_thread(const cot_mutex *mutex)
+uint64_t
+cot_mutex_actor(const cot_mutex *mutex)
 {
-    return atomic_load_explicit(&mutex->thread, memory_order_relaxed);
+    return atomic_load_explicit(&mutex->actor, memory_order_relaxed);
 }
 
 size_t

@@ -1,5 +1,6 @@
 #include "core/park.h"
 
+#include "core/choice.h"
 #include "core/spin.h"
 
 #include <stddef.h>
@@ -84,7 +85,18 @@ post(cot_parker *parker, uint32_t bit)
 void
 cot_unpark(cot_parker *parker)
 {
+    if (parker->stand != NULL) {
+        cot_stand_notify(parker->stand);
+        return;
+    }
     post(parker, NOTIFIED);
+}
+
+void
+cot_parker_forget(cot_parker *parker)
+{
+    atomic_fetch_and_explicit(&parker->word, ~(uint32_t)NOTIFIED,
+                              memory_order_acquire);
 }
 
 void
@@ -101,8 +113,8 @@ cot_parker_calm(cot_parker *parker)
            & INTERRUPT;
 }
 
-static void
-enlist(cot_waitlist *list, cot_waiter *waiter)
+void
+cot_waitlist_enlist(cot_waitlist *list, cot_waiter *waiter)
 {
     waiter->is_listed = true;
     waiter->next = NULL;
@@ -111,8 +123,8 @@ enlist(cot_waitlist *list, cot_waiter *waiter)
     list->last = waiter;
 }
 
-static void
-delist(cot_waitlist *list, cot_waiter *waiter)
+void
+cot_waitlist_delist(cot_waitlist *list, cot_waiter *waiter)
 {
     waiter->is_listed = false;
     *(waiter->prev ? &waiter->prev->next : &list->first) = waiter->next;
@@ -135,13 +147,16 @@ cot_status
 cot_wait_locked(cot_waitlist *list, cot_lock *lock, cot_parker *parker,
                 int64_t deadline_ns)
 {
+    if (parker->stand != NULL) {
+        return cot_stand_in_line_locked(parker->stand, list, lock);
+    }
     cot_waiter waiter = {.parker = parker};
-    enlist(list, &waiter);
+    cot_waitlist_enlist(list, &waiter);
     cot_lock_release(lock);
     cot_status status = cot_park(parker, deadline_ns);
     cot_lock_acquire(lock);
     if (waiter.is_listed) {
-        delist(list, &waiter);
+        cot_waitlist_delist(list, &waiter);
         return status;
     }
     if (status != COT_OK) {
@@ -159,7 +174,7 @@ cot_waitlist_pop(cot_waitlist *list)
     if (waiter == NULL) {
         return NULL;
     }
-    delist(list, waiter);
+    cot_waitlist_delist(list, waiter);
     return waiter->parker;
 }
 
@@ -170,7 +185,7 @@ cot_waitlist_pop_last(cot_waitlist *list)
     if (waiter == NULL) {
         return NULL;
     }
-    delist(list, waiter);
+    cot_waitlist_delist(list, waiter);
     return waiter->parker;
 }
 

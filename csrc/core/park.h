@@ -24,6 +24,11 @@
 // A parker is one thread's word.  It lives on the waiter's stack, or with the
 // worker whose waits others may interrupt.  The waker may touch it until
 // NOTIFIED is set, so a waiter that was taken off the list waits for that bit.
+//
+// Who waits for the first of several things, or without a thread, does not park:
+// his parker *stands* in his place.  An operation that is given such a parker
+// leaves it in the line where it would have waited, and answers COT_TIMED_OUT
+// at once (core/choice.h).
 
 #ifndef COT_CORE_PARK_H
 #define COT_CORE_PARK_H
@@ -34,9 +39,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+typedef struct cot_stand cot_stand;
+
 // Zeroed memory is a parker ready for use.
 typedef struct {
     cot_word word;
+    cot_stand *stand;  // borrowed: whose place it keeps; or NULL
 } cot_parker;
 
 // Waits for cot_unpark.  COT_OK: unparked, or was already; COT_TIMED_OUT;
@@ -51,6 +59,9 @@ void cot_parker_interrupt(cot_parker *parker);
 
 // Takes an interrupt back.  True if there was one.
 bool cot_parker_calm(cot_parker *parker);
+
+// Forgets that it was unparked.
+void cot_parker_forget(cot_parker *parker);
 
 typedef struct cot_waiter cot_waiter;
 
@@ -78,6 +89,10 @@ cot_waitlist_is_empty(const cot_waitlist *list)
 COT_MUST_CHECK cot_status cot_wait_locked(cot_waitlist *list, cot_lock *lock,
                                           cot_parker *parker,
                                           int64_t deadline_ns);
+
+// The two halves of it: leaving, of one that still stands there.
+void cot_waitlist_enlist(cot_waitlist *list, cot_waiter *waiter);
+void cot_waitlist_delist(cot_waitlist *list, cot_waiter *waiter);
 
 // Takes the first (the last) waiter off the list: whom to unpark once the lock
 // is released, or NULL.

@@ -115,7 +115,7 @@ condition_locked(PyObject *op, PyObject *Py_UNUSED(ignored))
 static bool
 has_lock(PyObject *op, const char *message)
 {
-    if (cot_mutex_is_owned(mutex_of(op), cot_home_id(state_of(op)->home))) {
+    if (cot_mutex_is_owned(mutex_of(op), owner_here(state_of(op)))) {
         return true;
     }
     PyErr_SetString(PyExc_RuntimeError, message);
@@ -180,8 +180,7 @@ wait_until(PyObject *op, int64_t deadline_ns)
         return -1;
     }
     cot_condition_begin(own.condition, &own.wait);
-    status = cot_mutex_release_all(mutex_of(op), cot_home_id(state->home),
-                                   &depth);
+    status = cot_mutex_release_all(mutex_of(op), owner_here(state), &depth);
     if (status != COT_OK) {  // a plain lock, that somebody else has released
         (void)cot_condition_end(own.condition, &own.wait);
         raise_status(state, status);

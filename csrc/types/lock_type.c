@@ -17,10 +17,10 @@ state_of(PyObject *op)
     return SharedObject_CAST(op)->state;
 }
 
-static uint64_t
+static cot_owner
 owner_of(PyObject *op)
 {
-    return cot_home_id(state_of(op)->home);
+    return owner_here(state_of(op));
 }
 
 // ---- life ----------------------------------------------------------------
@@ -60,7 +60,7 @@ rlock_repr(PyObject *op)
     return PyUnicode_FromFormat(
         "<%s coterie.sync.RLock object owner=%lu count=%zu at %p>",
         cot_mutex_is_locked(mutex) ? "locked" : "unlocked",
-        cot_mutex_thread(mutex), cot_mutex_depth(mutex), op);
+        (unsigned long)cot_mutex_actor(mutex), cot_mutex_depth(mutex), op);
 }
 
 PyDoc_STRVAR(reduce_doc, "__reduce__($self, /)\n--\n\n"
@@ -80,7 +80,7 @@ lock_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 typedef struct {
     cot_mutex *mutex;
-    uint64_t owner;
+    cot_owner owner;
 } acquisition;
 
 static bool
@@ -102,7 +102,7 @@ int
 lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
            cot_status *status)
 {
-    acquisition own = {mutex, cot_home_id(state->home)};
+    acquisition own = {mutex, owner_here(state)};
     *status = cot_mutex_acquire(mutex, own.owner, NULL, COT_NOW);
     if (*status != COT_TIMED_OUT || deadline_ns == COT_NOW) {
         return 0;
@@ -179,7 +179,7 @@ lock_acquire_mutex(module_state *state, cot_mutex *mutex,
 PyObject *
 lock_release_mutex(module_state *state, cot_mutex *mutex)
 {
-    if (cot_mutex_release(mutex, cot_home_id(state->home)) != COT_OK) {
+    if (cot_mutex_release(mutex, owner_here(state)) != COT_OK) {
         bool is_plain = cot_mutex_object(mutex)->cls == &cot_mutex_class;
         PyErr_SetString(PyExc_RuntimeError,
                         is_plain ? "release unlocked lock"

@@ -8,6 +8,7 @@
 
 #include "codec/codec.h"
 #include "core/home.h"
+#include "core/owner.h"
 #include "core/pool.h"
 
 #include <Python.h>
@@ -103,6 +104,13 @@ module_state *state_of_current(void);
 // The state of the interpreter that a type of ours, or one derived from it,
 // belongs to; NULL with an exception set.
 module_state *state_of_type(PyTypeObject *type);
+
+// The calling thread, as who holds locks.
+static inline cot_owner
+owner_here(const module_state *state)
+{
+    return cot_owner_here(cot_home_id(state->home));
+}
 
 // The definition that module/module.c gives to PyModule_Create and friends.
 extern PyModuleDef cot_module_def;

@@ -22,20 +22,20 @@ static cot_status
 acquire(cot_mutex *mutex, uint64_t owner, int64_t deadline_ns)
 {
     cot_parker parker = {0};
-    return cot_mutex_acquire(mutex, owner, &parker, deadline_ns);
+    return cot_mutex_acquire(mutex, cot_owner_here(owner), &parker, deadline_ns);
 }
 
 static void
 acquire_and_release(void)
 {
     cot_mutex *mutex = new_mutex(false);
-    CHECK_EQ(cot_mutex_release(mutex, 1), COT_NOT_OWNER);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(1)), COT_NOT_OWNER);
     CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_OK);
     CHECK(cot_mutex_is_locked(mutex));
     CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_TIMED_OUT);
     CHECK_EQ(acquire(mutex, 2, cot_clock_after(COT_MS)), COT_TIMED_OUT);
-    CHECK_EQ(cot_mutex_release(mutex, 2), COT_OK);
-    CHECK_EQ(cot_mutex_release(mutex, 2), COT_NOT_OWNER);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(2)), COT_OK);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(2)), COT_NOT_OWNER);
     CHECK_EQ(acquire(mutex, 2, COT_NOW), COT_OK);
     drop(mutex);
 }
@@ -49,15 +49,15 @@ a_recursive_one(void)
     CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_OK);
     CHECK_EQ(cot_mutex_depth(mutex), 2);
     CHECK_EQ(acquire(mutex, 2, COT_NOW), COT_TIMED_OUT);
-    CHECK_EQ(cot_mutex_release(mutex, 2), COT_NOT_OWNER);
-    CHECK_EQ(cot_mutex_release_all(mutex, 1, &depth), COT_OK);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(2)), COT_NOT_OWNER);
+    CHECK_EQ(cot_mutex_release_all(mutex, cot_owner_here(1), &depth), COT_OK);
     CHECK_EQ(depth, 2);
-    CHECK_EQ(cot_mutex_release(mutex, 1), COT_NOT_OWNER);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(1)), COT_NOT_OWNER);
     CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_OK);
     cot_mutex_set_depth(mutex, depth);
-    CHECK_EQ(cot_mutex_release(mutex, 1), COT_OK);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(1)), COT_OK);
     CHECK(cot_mutex_is_locked(mutex));
-    CHECK_EQ(cot_mutex_release(mutex, 1), COT_OK);
+    CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(1)), COT_OK);
     CHECK(!cot_mutex_is_locked(mutex));
     drop(mutex);
 }
@@ -74,7 +74,7 @@ an_owner_ends(void)
         cot_registry_interpreter_ended(home);
         cot_home_unref(home);
         CHECK(cot_mutex_is_locked(mutex));
-        CHECK_EQ(cot_mutex_release(mutex, 1), COT_NOT_OWNER);
+        CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(1)), COT_NOT_OWNER);
         CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_OWNER_DIED);
         CHECK(!cot_mutex_is_locked(mutex));
         CHECK_EQ(acquire(mutex, 1, COT_NOW), COT_OK);
@@ -97,7 +97,7 @@ wait_for_the_dead(void *arg, size_t idx)
     mourning *all = arg;
     cot_status status;
     do {
-        status = cot_mutex_acquire(all->mutex, idx + 1, &all->parkers[idx],
+        status = cot_mutex_acquire(all->mutex, cot_owner_here(idx + 1), &all->parkers[idx],
                                    COT_NEVER);
     } while (status == COT_SIGNALLED);
     if (status == COT_OWNER_DIED) {
@@ -106,7 +106,7 @@ wait_for_the_dead(void *arg, size_t idx)
     }
     CHECK_EQ(status, COT_OK);
     atomic_fetch_add(&all->held, 1);
-    CHECK_EQ(cot_mutex_release(all->mutex, idx + 1), COT_OK);
+    CHECK_EQ(cot_mutex_release(all->mutex, cot_owner_here(idx + 1)), COT_OK);
 }
 
 static void
@@ -151,7 +151,7 @@ try_somehow(tally *own, size_t idx, uint64_t *random)
     else if (die == 1) {
         cot_parker_interrupt(&own->parkers[random_below(random, COUNTERS)]);
     }
-    cot_status status = cot_mutex_acquire(own->mutex, idx + 1, parker,
+    cot_status status = cot_mutex_acquire(own->mutex, cot_owner_here(idx + 1), parker,
                                           deadline_ns);
     cot_parker_calm(parker);
     return status == COT_OK;
@@ -166,7 +166,7 @@ count_up(void *arg, size_t idx)
         if (try_somehow(own, idx, &random)) {
             own->count++;
             done++;
-            CHECK_EQ(cot_mutex_release(own->mutex, idx + 1), COT_OK);
+            CHECK_EQ(cot_mutex_release(own->mutex, cot_owner_here(idx + 1)), COT_OK);
         }
     }
 }
@@ -201,13 +201,13 @@ hog_or_wait(void *arg, size_t idx)
             int64_t until_ns = cot_clock_after(50 * COT_US);
             while (cot_clock_ns() < until_ns) {
             }
-            CHECK_EQ(cot_mutex_release(both->mutex, 1), COT_OK);
+            CHECK_EQ(cot_mutex_release(both->mutex, cot_owner_here(1)), COT_OK);
         }
         return;
     }
     CHECK_EQ(acquire(both->mutex, 2, COT_NEVER), COT_OK);
     atomic_store(&both->has_had_it, true);
-    CHECK_EQ(cot_mutex_release(both->mutex, 2), COT_OK);
+    CHECK_EQ(cot_mutex_release(both->mutex, cot_owner_here(2)), COT_OK);
 }
 
 static void
