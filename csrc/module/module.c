@@ -3,6 +3,8 @@
 #include "core/interpreter.h"
 #include "core/registry.h"
 #include "core/runtime.h"
+#include "types/awaiting.h"
+#include "types/async_wait.h"
 #include "types/blocking.h"
 #include "types/channel_type.h"
 #include "types/condition_type.h"
@@ -19,6 +21,7 @@
 #include "types/pool_type.h"
 #include "types/priority_queue_type.h"
 #include "types/queue_type.h"
+#include "types/select.h"
 #include "types/semaphore_type.h"
 #include "types/shared.h"
 #include "types/shared_buffer.h"
@@ -67,6 +70,8 @@ static const type_row type_rows[] = {
      0},
     {"BoundedSemaphore", &cot_bounded_semaphore_spec,
      offsetof(module_state, bounded_semaphore_type), 0},
+    {"Inbox", &cot_inbox_spec, offsetof(module_state, inbox_type), 0},
+    {"Wait", &cot_wait_spec, offsetof(module_state, wait_type), 0},
 };
 
 typedef enum {
@@ -384,6 +389,12 @@ core_after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static PyObject *
+core_next_actor(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(actor_create(state_of(module)));
+}
+
 static PyMethodDef core_methods[] = {
     {"dumps", core_dumps, METH_O, dumps_doc},
     {"loads", core_loads, METH_O, loads_doc},
@@ -436,6 +447,11 @@ static PyMethodDef core_methods[] = {
     {"list_channels", core_list_channels, METH_NOARGS,
      PyDoc_STR("list_channels($module, /)\n--\n\n"
                "(recv, send) for each channel.")},
+    {"select", (PyCFunction)(void (*)(void))select_cases,
+     METH_FASTCALL | METH_KEYWORDS, select_doc},
+    {"next_actor", core_next_actor, METH_NOARGS,
+     PyDoc_STR("next_actor($module, /)\n--\n\n"
+               "A number for a task of an event loop, as who holds locks.")},
     {"after_fork_in_child", core_after_fork_in_child, METH_NOARGS,
      PyDoc_STR("after_fork_in_child($module, /)\n--\n\n"
                "Forget the threads that the fork left behind.")},
@@ -570,8 +586,9 @@ core_clear(PyObject *module)
 static void
 core_free(void *module)
 {
-    (void)core_clear(module);
     module_state *state = state_of(module);
+    async_waits_end(state);
+    (void)core_clear(module);
     buffer_owner_end(state->buffers);
     state->buffers = NULL;
     if (state->home != NULL) {

@@ -1,6 +1,7 @@
 #include "types/condition_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/lock_type.h"
@@ -115,7 +116,8 @@ condition_locked(PyObject *op, PyObject *Py_UNUSED(ignored))
 static bool
 has_lock(PyObject *op, const char *message)
 {
-    if (cot_mutex_is_owned(mutex_of(op), owner_here(state_of(op)))) {
+    if (cot_mutex_is_owned(mutex_of(op),
+                           lock_owner(state_of(op), mutex_of(op)))) {
         return true;
     }
     PyErr_SetString(PyExc_RuntimeError, message);
@@ -253,6 +255,138 @@ condition_wait_for(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
 }
 
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_acquire(turn *own, PyObject *value)
+{
+    (void)value;
+    lock_begin_turn(own, mutex_of(own->target));
+    return 0;
+}
+
+const waitable waitable_condition_acquire = {
+    .name = "acquire",
+    .op = {lock_can_acquire, lock_attempt_acquire},
+    .begin = begin_acquire,
+    .finish = lock_finish_turn,
+    .undo = lock_undo_turn,
+};
+
+// Lets go of the lock; whose turn it is acquires it again.
+static int
+begin_wait(turn *own, PyObject *value)
+{
+    (void)value;
+    size_t depth;
+    standing *room = TURN_ROOM(own, standing);
+    room->condition = condition_of(own->target);
+    if (!cot_mutex_is_owned(mutex_of(own->target), own->owner)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot wait on un-acquired lock");
+        return -1;
+    }
+    cot_condition_begin(room->condition, &room->wait);
+    cot_status status = cot_mutex_release_all(mutex_of(own->target),
+                                              own->owner, &depth);
+    if (status != COT_OK) {  // a plain lock, that somebody else has released
+        (void)cot_condition_end(room->condition, &room->wait);
+        raise_status(own->state, status);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+finish_wait(turn *own, cot_status status)
+{
+    (void)status;
+    standing *room = TURN_ROOM(own, standing);
+    return PyBool_FromLong(cot_condition_end(room->condition, &room->wait));
+}
+
+// A notification is for somebody who goes on.
+static void
+drop_wait(turn *own)
+{
+    standing *room = TURN_ROOM(own, standing);
+    if (cot_condition_end(room->condition, &room->wait)) {
+        cot_condition_notify(room->condition, 1);
+    }
+}
+
+static void
+undo_wait(turn *own, cot_status status)
+{
+    (void)status;
+    drop_wait(own);
+}
+
+const waitable waitable_condition_wait = {
+    .name = "wait",
+    .op = {is_notified, attempt_wait},
+    .begin = begin_wait,
+    .finish = finish_wait,
+    .drop = drop_wait,
+    .undo = undo_wait,
+};
+
+PyDoc_STRVAR(await_doc, "await_($self, /, timeout=None)\n--\n\n"
+                        "wait() for a task of an event loop.");
+
+static PyObject *
+condition_await(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
+{
+    static const signature await = {"await_", 0, 1, {"timeout"}};
+    PyObject *values[1];
+    if (parse_arguments(&await, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    PyObject *wait = state_import(state_of(op), LAZY_ASYNC_CONDITION);
+    return wait ? PyObject_CallFunctionObjArgs(
+                      wait, op, values[0] ? values[0] : Py_None, NULL)
+                : NULL;
+}
+
+PyDoc_STRVAR(await_for_doc,
+             "await_for($self, /, predicate, timeout=None)\n--\n\n"
+             "wait_for() for a task of an event loop.");
+
+static PyObject *
+condition_await_for(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
+{
+    static const signature await_for = {
+        "await_for", 1, 2, {"predicate", "timeout"}};
+    PyObject *values[2];
+    if (parse_arguments(&await_for, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    PyObject *wait = state_import(state_of(op), LAZY_ASYNC_CONDITION);
+    return wait ? PyObject_CallFunctionObjArgs(
+                      wait, op, values[1] ? values[1] : Py_None, values[0],
+                      NULL)
+                : NULL;
+}
+
+// How often the lock is held, for who acquires it again.
+static PyObject *
+condition_get_depth(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(cot_mutex_depth(mutex_of(op)));
+}
+
+static int
+condition_set_depth(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    size_t depth = value ? PyLong_AsSize_t(value) : 0;
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    cot_mutex_set_depth(mutex_of(op), depth);
+    return 0;
+}
+
 // ---- notify --------------------------------------------------------------
 
 static PyObject *
@@ -311,6 +445,17 @@ static PyMethodDef condition_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, notify_doc},
     {"notify_all", condition_notify_all, METH_NOARGS, notify_all_doc},
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    AWAIT_ACQUIRE,
+    AWAIT_ENTER,
+    {"await_", (PyCFunction)(void (*)(void))condition_await,
+     METH_FASTCALL | METH_KEYWORDS, await_doc},
+    {"await_for", (PyCFunction)(void (*)(void))condition_await_for,
+     METH_FASTCALL | METH_KEYWORDS, await_for_doc},
+    {NULL},
+};
+
+static PyGetSetDef condition_getset[] = {
+    {"_depth", condition_get_depth, condition_set_depth, NULL, NULL},
     {NULL},
 };
 
@@ -332,6 +477,7 @@ static PyType_Slot condition_slots[] = {
     {Py_tp_richcompare, shared_richcompare},
     {Py_tp_methods, condition_methods},
     {Py_tp_members, shared_members},
+    {Py_tp_getset, condition_getset},
     {0, NULL},
 };
 

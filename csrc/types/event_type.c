@@ -1,9 +1,11 @@
 #include "types/event_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/lock_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 static cot_event *
 event_of(PyObject *op)
@@ -106,6 +108,32 @@ event_wait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return PyBool_FromLong(status == COT_OK);
 }
 
+static int
+begin_wait(turn *own, PyObject *value)
+{
+    (void)value;
+    cot_event *event = event_of(own->target);
+    *TURN_ROOM(own, event_wait_arg) = (event_wait_arg){
+        event,
+        cot_event_sets(event),
+    };
+    return 0;
+}
+
+static PyObject *
+finish_wait(turn *own, cot_status status)
+{
+    (void)own;
+    return PyBool_FromLong(status == COT_OK);
+}
+
+const waitable waitable_event_wait = {
+    .name = "wait",
+    .op = {is_over, attempt_wait},
+    .begin = begin_wait,
+    .finish = finish_wait,
+};
+
 static PyMethodDef event_methods[] = {
     {"is_set", event_is_set, METH_NOARGS, is_set_doc},
     {"set", event_set, METH_NOARGS, set_doc},
@@ -113,6 +141,9 @@ static PyMethodDef event_methods[] = {
     {"wait", (PyCFunction)(void (*)(void))event_wait,
      METH_FASTCALL | METH_KEYWORDS, wait_doc},
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    AWAIT_METHOD("await_", await_wait,
+                 "await_($self, /, timeout=None)\n--\n\n"
+                 "wait() for a task of an event loop."),
     {NULL},
 };
 

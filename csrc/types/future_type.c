@@ -3,6 +3,7 @@
 #include "types/blocking.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
+#include "types/waitable.h"
 
 #include <string.h>
 
@@ -271,6 +272,18 @@ attempt_task(void *arg, cot_parker *parker, int64_t deadline_ns)
 
 static const blocking_op task_op = {is_task_done, attempt_task};
 
+// Of a task that is done.
+static int
+settle(FutureObject *self)
+{
+    if (is_cancelled(self)) {
+        raise_lazy(self->state, LAZY_CANCELLED_ERROR, NULL);
+        return -1;
+    }
+    // Another thread may have decoded while this one waited.
+    return self->is_decoded ? 0 : decode_outcome(self);
+}
+
 // Waits and decodes.  -1 with an exception set: late, cancelled, or a signal
 // handler's.
 static int
@@ -293,12 +306,7 @@ await_outcome(FutureObject *self, PyObject *timeout)
             return -1;
         }
     }
-    if (is_cancelled(self)) {
-        raise_lazy(self->state, LAZY_CANCELLED_ERROR, NULL);
-        return -1;
-    }
-    // Another thread may have decoded while this one waited.
-    return self->is_decoded ? 0 : decode_outcome(self);
+    return settle(self);
 }
 
 // The one optional argument `timeout`, by position or by name.
@@ -323,6 +331,16 @@ parse_timeout(const char *function, PyObject *const *args, Py_ssize_t nargs,
     return 0;
 }
 
+static PyObject *
+result_or_raise(FutureObject *self)
+{
+    if (self->exception != NULL) {
+        PyErr_SetRaisedException(Py_NewRef(self->exception));
+        return NULL;
+    }
+    return Py_NewRef(self->result);
+}
+
 // ---- methods -------------------------------------------------------------
 
 PyDoc_STRVAR(result_doc,
@@ -341,12 +359,53 @@ future_result(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         || await_outcome(self, timeout) < 0) {
         return NULL;
     }
-    if (self->exception != NULL) {
-        PyErr_SetRaisedException(Py_NewRef(self->exception));
+    return result_or_raise(self);
+}
+
+static bool
+is_future_done(void *arg)
+{
+    return is_done(arg);
+}
+
+// One that failed from the start has no task.
+static cot_status
+attempt_future(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    FutureObject *self = arg;
+    return self->task == NULL
+               ? COT_OK
+               : cot_task_wait(self->task, parker, deadline_ns);
+}
+
+static int
+begin_result(turn *own, PyObject *value)
+{
+    (void)value;
+    own->arg = FutureObject_CAST(own->target);
+    return 0;
+}
+
+static PyObject *
+finish_result(turn *own, cot_status status)
+{
+    FutureObject *self = own->arg;
+    if (status != COT_OK) {
+        raise_status(own->state, status);
         return NULL;
     }
-    return Py_NewRef(self->result);
+    if (!self->is_decoded && settle(self) < 0) {
+        return NULL;
+    }
+    return result_or_raise(self);
 }
+
+const waitable waitable_future_result = {
+    .name = "result",
+    .op = {is_future_done, attempt_future},
+    .begin = begin_result,
+    .finish = finish_result,
+};
 
 PyDoc_STRVAR(exception_doc,
              "exception($self, /, timeout=None)\n--\n\n"

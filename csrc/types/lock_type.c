@@ -1,9 +1,11 @@
 #include "types/lock_type.h"
 
+#include "types/awaiting.h"
 #include "types/arguments.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 static cot_mutex *
 mutex_of(PyObject *op)
@@ -20,7 +22,7 @@ state_of(PyObject *op)
 static cot_owner
 owner_of(PyObject *op)
 {
-    return owner_here(state_of(op));
+    return lock_owner(state_of(op), mutex_of(op));
 }
 
 // ---- life ----------------------------------------------------------------
@@ -43,6 +45,17 @@ lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return PyErr_NoMemory();
     }
     return shared_adopt(state, type, cot_mutex_object(mutex));
+}
+
+cot_owner
+lock_owner(module_state *state, const cot_mutex *mutex)
+{
+    cot_owner here = owner_here(state);
+    if (!state->has_actors || cot_mutex_is_owned(mutex, here)) {
+        return here;
+    }
+    cot_owner task = {here.home, actor_of_task(state)};
+    return cot_mutex_is_owned(mutex, task) ? task : here;
 }
 
 static PyObject *
@@ -83,20 +96,20 @@ typedef struct {
     cot_owner owner;
 } acquisition;
 
-static bool
-can_acquire(void *arg)
+bool
+lock_can_acquire(void *arg)
 {
     return cot_mutex_can_acquire(((acquisition *)arg)->mutex);
 }
 
-static cot_status
-attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
+cot_status
+lock_attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
     acquisition *own = arg;
     return cot_mutex_acquire(own->mutex, own->owner, parker, deadline_ns);
 }
 
-static const blocking_op acquire_op = {can_acquire, attempt_acquire};
+static const blocking_op acquire_op = {lock_can_acquire, lock_attempt_acquire};
 
 int
 lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
@@ -146,17 +159,23 @@ deadline_from_blocking(PyObject *blocking, PyObject *timeout,
 }
 
 static PyObject *
+answer_acquire(module_state *state, cot_status status)
+{
+    if (status != COT_OK && status != COT_TIMED_OUT) {
+        raise_status(state, status);
+        return NULL;
+    }
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static PyObject *
 acquire_until(module_state *state, cot_mutex *mutex, int64_t deadline_ns)
 {
     cot_status status;
     if (lock_block(state, mutex, deadline_ns, &status) < 0) {
         return NULL;
     }
-    if (status != COT_OK && status != COT_TIMED_OUT) {
-        raise_status(state, status);
-        return NULL;
-    }
-    return PyBool_FromLong(status == COT_OK);
+    return answer_acquire(state, status);
 }
 
 PyObject *
@@ -179,7 +198,7 @@ lock_acquire_mutex(module_state *state, cot_mutex *mutex,
 PyObject *
 lock_release_mutex(module_state *state, cot_mutex *mutex)
 {
-    if (cot_mutex_release(mutex, owner_here(state)) != COT_OK) {
+    if (cot_mutex_release(mutex, lock_owner(state, mutex)) != COT_OK) {
         bool is_plain = cot_mutex_object(mutex)->cls == &cot_mutex_class;
         PyErr_SetString(PyExc_RuntimeError,
                         is_plain ? "release unlocked lock"
@@ -237,6 +256,46 @@ lock_locked(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(cot_mutex_is_locked(mutex_of(op)));
 }
 
+// ---- without a thread ----------------------------------------------------
+
+void
+lock_begin_turn(turn *own, cot_mutex *mutex)
+{
+    *TURN_ROOM(own, acquisition) = (acquisition){mutex, own->owner};
+}
+
+PyObject *
+lock_finish_turn(turn *own, cot_status status)
+{
+    return answer_acquire(own->state, status);
+}
+
+void
+lock_undo_turn(turn *own, cot_status status)
+{
+    const acquisition *taken = TURN_ROOM(own, acquisition);
+    if (status == COT_OK) {
+        status = cot_mutex_release(taken->mutex, taken->owner);
+        (void)status;  // a plain one may have been released by somebody else
+    }
+}
+
+static int
+begin_acquire(turn *own, PyObject *value)
+{
+    (void)value;
+    lock_begin_turn(own, mutex_of(own->target));
+    return 0;
+}
+
+const waitable waitable_lock_acquire = {
+    .name = "acquire",
+    .op = {lock_can_acquire, lock_attempt_acquire},
+    .begin = begin_acquire,
+    .finish = lock_finish_turn,
+    .undo = lock_undo_turn,
+};
+
 // ---- what threading.Condition asks of an RLock ---------------------------
 
 static PyObject *
@@ -282,6 +341,8 @@ static PyMethodDef lock_methods[] = {
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
     {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
+    AWAIT_ACQUIRE,
+    AWAIT_ENTER,
     {NULL},
 };
 
@@ -293,6 +354,8 @@ static PyMethodDef rlock_methods[] = {
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
     {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
+    AWAIT_ACQUIRE,
+    AWAIT_ENTER,
     {"_is_owned", rlock_is_owned, METH_NOARGS, NULL},
     {"_release_save", rlock_release_save, METH_NOARGS, NULL},
     {"_acquire_restore", rlock_acquire_restore, METH_O, NULL},

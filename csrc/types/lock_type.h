@@ -4,7 +4,7 @@
 #define COT_TYPES_LOCK_TYPE_H
 
 #include "core/mutex.h"
-#include "types/state.h"
+#include "types/waitable.h"
 
 extern PyType_Spec cot_lock_spec;
 extern PyType_Spec cot_rlock_spec;
@@ -24,6 +24,18 @@ PyObject *lock_acquire_mutex(module_state *state, cot_mutex *mutex,
                              PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames);
 PyObject *lock_release_mutex(module_state *state, cot_mutex *mutex);
+
+// Who holds the mutex, if it is this thread or the task that runs on it now; else
+// the thread.
+cot_owner lock_owner(module_state *state, const cot_mutex *mutex);
+
+// A turn's acquire of the mutex (types/waitable.h).
+bool lock_can_acquire(void *arg);
+cot_status lock_attempt_acquire(void *arg, cot_parker *parker,
+                                int64_t deadline_ns);
+void lock_begin_turn(turn *own, cot_mutex *mutex);
+PyObject *lock_finish_turn(turn *own, cot_status status);
+void lock_undo_turn(turn *own, cot_status status);
 
 // __reduce__ of what lives in this process only.
 PyObject *lock_reduce(PyObject *op, PyObject *ignored);

@@ -1,11 +1,13 @@
 #include "types/queue_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/priority_queue_type.h"
 #include "types/queue_many.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 #include "port/memory.h"
 
@@ -225,6 +227,27 @@ queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx)
 }
 
 static PyObject *
+answer_put(module_state *state, cot_status status)
+{
+    if (status != COT_OK) {
+        return raise_from_queue(state, status, LAZY_FULL);
+    }
+    Py_RETURN_NONE;
+}
+
+// The payload is there, and adopted, if the status is COT_OK.
+static PyObject *
+answer_get(module_state *state, cot_status status, cot_payload *payload)
+{
+    if (status != COT_OK) {
+        return raise_from_queue(state, status, LAZY_EMPTY);
+    }
+    PyObject *item = cot_decode(&state->codec, payload);
+    cot_payload_destroy(payload);
+    return item;
+}
+
+static PyObject *
 put_item(PyObject *op, PyObject *item, int64_t deadline_ns)
 {
     module_state *state = state_of(op);
@@ -237,10 +260,7 @@ put_item(PyObject *op, PyObject *item, int64_t deadline_ns)
         < 0) {
         return NULL;
     }
-    if (status != COT_OK) {
-        return raise_from_queue(state, status, LAZY_FULL);
-    }
-    Py_RETURN_NONE;
+    return answer_put(state, status);
 }
 
 static PyObject *
@@ -253,12 +273,7 @@ get_item(PyObject *op, int64_t deadline_ns)
         < 0) {
         return NULL;
     }
-    if (status != COT_OK) {
-        return raise_from_queue(state, status, LAZY_EMPTY);
-    }
-    PyObject *item = cot_decode(&state->codec, payload);
-    cot_payload_destroy(payload);
-    return item;
+    return answer_get(state, status, payload);
 }
 
 PyDoc_STRVAR(put_doc,
@@ -326,6 +341,100 @@ queue_get_nowait(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     return get_item(op, COT_NOW);
 }
+
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_put(turn *own, PyObject *item)
+{
+    transfer *put = TURN_ROOM(own, transfer);
+    put->queue = queue_of(own->target);
+    put->payload = queue_encode(own->target, item, -1);
+    return put->payload ? 0 : -1;
+}
+
+static void
+drop_put(turn *own)
+{
+    cot_payload_destroy(TURN_ROOM(own, transfer)->payload);
+}
+
+static PyObject *
+finish_put(turn *own, cot_status status)
+{
+    if (status != COT_OK) {
+        drop_put(own);
+    }
+    return answer_put(own->state, status);
+}
+
+const waitable waitable_queue_put = {
+    .name = "put",
+    .op = {can_put, attempt_put},
+    .begin = begin_put,
+    .finish = finish_put,
+    .drop = drop_put,
+};
+
+static int
+begin_get(turn *own, PyObject *value)
+{
+    (void)value;
+    TURN_ROOM(own, transfer)->queue = queue_of(own->target);
+    return 0;
+}
+
+static PyObject *
+finish_get(turn *own, cot_status status)
+{
+    return answer_get(own->state, status, TURN_ROOM(own, transfer)->payload);
+}
+
+static void
+undo_get(turn *own, cot_status status)
+{
+    transfer *get = TURN_ROOM(own, transfer);
+    cot_batch batch = {0};
+    if (status != COT_OK) {
+        return;
+    }
+    if (cot_batch_add(&batch, get->payload) != COT_OK) {
+        cot_payload_destroy(get->payload);
+    }
+    else if (cot_queue_put_back(get->queue, &batch) != COT_OK) {
+        cot_batch_clear(&batch);
+    }
+    cot_free(batch.payloads);
+}
+
+const waitable waitable_queue_get = {
+    .name = "get",
+    .op = {can_get, attempt_get},
+    .begin = begin_get,
+    .finish = finish_get,
+    .undo = undo_get,
+};
+
+static int
+begin_join(turn *own, PyObject *value)
+{
+    (void)value;
+    own->arg = queue_of(own->target);
+    return 0;
+}
+
+static PyObject *
+finish_join(turn *own, cot_status status)
+{
+    return answer_put(own->state, status);
+}
+
+const waitable waitable_queue_join = {
+    .name = "join",
+    .op = {is_done, attempt_join},
+    .begin = begin_join,
+    .finish = finish_join,
+};
 
 // ---- counting, and the end -----------------------------------------------
 
@@ -485,6 +594,12 @@ static PyMethodDef simple_queue_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
     {"get_many", (PyCFunction)(void (*)(void))queue_get_many,
      METH_FASTCALL | METH_KEYWORDS, queue_get_many_doc},
+    AWAIT_METHOD("aget", await_get,
+                 "aget($self, /, timeout=None)\n--\n\n"
+                 "get() for a task of an event loop."),
+    AWAIT_METHOD("aput", await_put,
+                 "aput($self, /, item, timeout=None)\n--\n\n"
+                 "put() for a task of an event loop."),
     {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
     {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
     {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},
@@ -504,6 +619,15 @@ static PyMethodDef queue_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, queue_put_many_doc},
     {"get_many", (PyCFunction)(void (*)(void))queue_get_many,
      METH_FASTCALL | METH_KEYWORDS, queue_get_many_doc},
+    AWAIT_METHOD("aget", await_get,
+                 "aget($self, /, timeout=None)\n--\n\n"
+                 "get() for a task of an event loop."),
+    AWAIT_METHOD("aput", await_put,
+                 "aput($self, /, item, timeout=None)\n--\n\n"
+                 "put() for a task of an event loop."),
+    AWAIT_METHOD("ajoin", await_join,
+                 "ajoin($self, /, timeout=None)\n--\n\n"
+                 "join() for a task of an event loop."),
     {"task_done", queue_task_done, METH_NOARGS, task_done_doc},
     {"join", queue_join, METH_NOARGS, join_doc},
     {"shutdown", (PyCFunction)(void (*)(void))queue_shutdown,
@@ -545,6 +669,8 @@ static PyType_Slot queue_slots[] = {
     {Py_tp_repr, queue_repr},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, queue_next},
+    {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, await_next_get},
     {Py_tp_hash, shared_hash},
     {Py_tp_richcompare, shared_richcompare},
     {Py_tp_methods, queue_methods},

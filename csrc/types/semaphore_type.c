@@ -1,9 +1,11 @@
 #include "types/semaphore_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/lock_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 static cot_semaphore *
 semaphore_of(PyObject *op)
@@ -161,6 +163,40 @@ semaphore_exit(PyObject *op, PyObject *const *Py_UNUSED(args),
     return release_times(op, 1);
 }
 
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_acquire(turn *own, PyObject *value)
+{
+    (void)value;
+    own->arg = semaphore_of(own->target);
+    return 0;
+}
+
+static PyObject *
+finish_acquire(turn *own, cot_status status)
+{
+    (void)own;
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static void
+undo_acquire(turn *own, cot_status status)
+{
+    if (status == COT_OK) {
+        status = cot_semaphore_release(own->arg, 1);
+        (void)status;  // a bounded one may have been released too often
+    }
+}
+
+const waitable waitable_semaphore_acquire = {
+    .name = "acquire",
+    .op = {can_acquire, attempt_acquire},
+    .begin = begin_acquire,
+    .finish = finish_acquire,
+    .undo = undo_acquire,
+};
+
 // ---- types ---------------------------------------------------------------
 
 static PyMethodDef semaphore_methods[] = {
@@ -172,6 +208,8 @@ static PyMethodDef semaphore_methods[] = {
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
      NULL},
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    AWAIT_ACQUIRE,
+    AWAIT_ENTER,
     {NULL},
 };
 

@@ -45,11 +45,17 @@ typedef enum {
     LAZY_CHANNEL_FLAG_OF,
     LAZY_CHANNEL_CONSTANT_OF,
     LAZY_CHANNEL_TAKE_UNBOUND,
+    LAZY_ACTOR,
+    LAZY_PERFORM,
+    LAZY_ASYNC_RELEASE,
+    LAZY_ASYNC_NEXT,
+    LAZY_ASYNC_CONDITION,
     LAZY_LEN,
 } lazy_name;
 
 typedef struct run_host run_host;
 typedef struct buffer_owner buffer_owner;
+typedef struct async_wait async_wait;
 
 typedef struct {
     cot_codec codec;
@@ -58,11 +64,14 @@ typedef struct {
     bool is_main;           // of the main interpreter
     bool is_leaving;        // the interpreter is about to end
     bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
+    bool has_actors;        // tasks of event loops have acquired locks
     PyInterpreterState *interpreter;  // borrowed: this one
     int64_t id;                       // of it, unique in the process
 
     run_host *host;  // borrowed: of who runs calls in this interpreter now
                      // and may be interrupted (types/run.h), or NULL
+
+    async_wait *waits;  // borrowed: of event loops, that have not ended
 
     PyTypeObject *queue_type;  // owned, as all below
     PyTypeObject *lifo_queue_type;
@@ -81,6 +90,8 @@ typedef struct {
     PyTypeObject *event_type;
     PyTypeObject *semaphore_type;
     PyTypeObject *bounded_semaphore_type;
+    PyTypeObject *wait_type;
+    PyTypeObject *inbox_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;

@@ -24,12 +24,15 @@ __all__ = [
     "Queue",
     "RemoteError",
     "WorkerLost",
+    "aio",
     "dumps",
     "executor",
     "interpreters",
     "loads",
     "map",
+    "merge",
     "queue",
+    "select",
     "sync",
 ]
 
@@ -50,9 +53,11 @@ _HOMES = {
     "dumps": "coterie._core",
     "loads": "coterie._core",
     "map": "coterie._map",
+    "merge": "coterie._merge",
+    "select": "coterie._core",
 }
 
-_MODULES = frozenset({"executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset({"aio", "executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):

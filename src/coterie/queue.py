@@ -5,6 +5,7 @@ The exceptions derive from those of the standard library, so code that catches
 """
 
 import queue as _queue
+from typing import Any
 
 from coterie._core import (
     CoterieError,
@@ -34,4 +35,6 @@ class Full(CoterieError, _queue.Full):
 
 
 class ShutDown(CoterieError, _queue.ShutDown):
-    """The queue has been shut down."""
+    """The queue has been shut down. From `coterie.select`: the one in `case`."""
+
+    case: Any = None

@@ -14,7 +14,7 @@ import time
 import weakref
 
 from coterie import _compat, _core, _exit, _inside
-from coterie._core import NotShareableError
+from coterie._core import Event, NotShareableError
 from coterie._errors import (
     ExecutionFailed,
     InterpreterError,
@@ -407,6 +407,12 @@ class Interpreter(_core.Interpreter):
             raise RuntimeError("cannot join thread before it is started")
         return self._thread
 
+    def _get_ended(self) -> Event:
+        """Return what `coterie.select` waits for."""
+        if self._thread is None:
+            raise RuntimeError("cannot wait for an interpreter before it is started")
+        return self._thread.ended
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until the call has ended, or *timeout* seconds have passed."""
         self._started().join(timeout)
@@ -451,6 +457,7 @@ class _Thread(threading.Thread):
         super().__init__()
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
+        self.ended = Event()
         self._call: Any = (interpreter, func, args, kwargs)
         self._is_asked_for = False
 
@@ -466,6 +473,8 @@ class _Thread(threading.Thread):
             self.future.set_exception(exc)
         else:
             self.future.set_result(result)
+        finally:
+            self.ended.set()
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the result of the call, or raise its exception."""
