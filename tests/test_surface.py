@@ -15,6 +15,7 @@ import coterie
 PACKAGE = Path(coterie.__file__).parent
 MODULES = [
     "coterie",
+    "coterie.aio",
     "coterie.executor",
     "coterie.interpreters",
     "coterie.interpreters.queues",
@@ -46,7 +47,7 @@ def names_in(nodes):
     names = set()
     for node in nodes:
         match node:
-            case ast.FunctionDef() | ast.ClassDef():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names.add(node.name)
             case ast.AnnAssign():
                 names.add(node.target.id)

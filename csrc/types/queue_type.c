@@ -426,7 +426,11 @@ begin_join(turn *own, PyObject *value)
 static PyObject *
 finish_join(turn *own, cot_status status)
 {
-    return answer_put(own->state, status);
+    if (status != COT_OK) {
+        raise_status(own->state, status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 const waitable waitable_queue_join = {

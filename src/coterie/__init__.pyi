@@ -1,4 +1,4 @@
-from coterie import executor, interpreters, queue, sync
+from coterie import aio, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -9,8 +9,10 @@ from coterie._core import (
     WorkerLost,
     dumps,
     loads,
+    select,
 )
 from coterie._map import map
+from coterie._merge import merge
 from coterie.executor import (
     BrokenInterpreterPool,
     Executor,
@@ -30,12 +32,15 @@ __all__ = [
     "Queue",
     "RemoteError",
     "WorkerLost",
+    "aio",
     "dumps",
     "executor",
     "interpreters",
     "loads",
     "map",
+    "merge",
     "queue",
+    "select",
     "sync",
 ]
 
