@@ -1,4 +1,4 @@
-from coterie import executor, interpreters, queue, sync
+from coterie import channel, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -7,6 +7,7 @@ from coterie._core import (
     Queue,
     RemoteError,
     WorkerLost,
+    create_channel,
     dumps,
     loads,
 )
@@ -30,6 +31,8 @@ __all__ = [
     "Queue",
     "RemoteError",
     "WorkerLost",
+    "channel",
+    "create_channel",
     "dumps",
     "executor",
     "interpreters",
