@@ -129,7 +129,8 @@ has_room(const cot_broadcast *broadcast)
     return get_hint(&broadcast->len) < room;
 }
 
-// Each who makes room wakes one sender; one who leaves some wakes the next.
+// Each who makes room for one wakes one, and who is woken looks: if others were
+// faster, it was their room that one was woken for.
 static void
 wake_sender_locked(cot_broadcast *broadcast)
 {
@@ -298,7 +299,6 @@ put_locked(cot_broadcast *broadcast, cot_message *message)
         append_locked(broadcast, message);
     }
     message->was_sent = true;
-    wake_sender_locked(broadcast);
     return COT_OK;
 }
 
@@ -354,17 +354,37 @@ is_awaited_by_all_locked(const cot_broadcast *broadcast)
     return one == NULL;
 }
 
+static cot_status
+post_locked(cot_broadcast *broadcast, cot_message *message)
+{
+    bool can_put = broadcast->capacity > 0
+                   || is_awaited_by_all_locked(broadcast)
+                   || cot_broadcast_refuses_send(broadcast);
+    return can_put ? put_locked(broadcast, message) : COT_AGAIN;
+}
+
 cot_status
 cot_broadcast_post(cot_broadcast *broadcast, cot_message *message)
 {
-    cot_status status = COT_AGAIN;
     cot_lock_acquire(&broadcast->lock);
-    if (broadcast->capacity > 0 || is_awaited_by_all_locked(broadcast)
-        || cot_broadcast_refuses_send(broadcast)) {
-        status = put_locked(broadcast, message);
-    }
+    cot_status status = post_locked(broadcast, message);
     cot_lock_release(&broadcast->lock);
     return status == COT_AGAIN ? COT_TIMED_OUT : status;
+}
+
+cot_status
+cot_broadcast_offer(cot_broadcast *broadcast, cot_parker *parker,
+                    int64_t deadline_ns, cot_message *message)
+{
+    cot_status status, waited = COT_OK;
+    cot_lock_acquire(&broadcast->lock);
+    while ((status = post_locked(broadcast, message)) == COT_AGAIN
+           && waited == COT_OK) {
+        waited = cot_wait_locked(&broadcast->senders, &broadcast->lock, parker,
+                                 deadline_ns);
+    }
+    cot_lock_release(&broadcast->lock);
+    return status == COT_AGAIN ? waited : status;
 }
 
 // It is alone in line: there is no capacity, or it would be sent for good.
@@ -431,11 +451,16 @@ cot_status
 cot_subscription_recv(cot_subscription *subscription, cot_parker *parker,
                       int64_t deadline_ns, cot_message **message)
 {
-    cot_lock *lock = &subscription->broadcast->lock;
+    cot_broadcast *broadcast = subscription->broadcast;
+    cot_lock *lock = &broadcast->lock;
     cot_status status, waited = COT_OK;
     cot_lock_acquire(lock);
     while ((status = take_locked(subscription, message)) == COT_AGAIN
            && waited == COT_OK) {
+        if (broadcast->capacity == 0 && deadline_ns != COT_NOW) {
+            // It may be the one that an offer waits for.
+            wake_sender_locked(broadcast);
+        }
         waited = cot_wait_locked(&subscription->receivers, lock, parker,
                                  deadline_ns);
     }

@@ -74,6 +74,13 @@ COT_MUST_CHECK cot_status cot_broadcast_send(cot_broadcast *broadcast,
 COT_MUST_CHECK cot_status cot_broadcast_post(cot_broadcast *broadcast,
                                              cot_message *message);
 
+// Waits until a post would do, and posts.  Unless the answer is COT_OK, the
+// message is not in line, and has not been: for a choice (core/choice.h).
+COT_MUST_CHECK cot_status cot_broadcast_offer(cot_broadcast *broadcast,
+                                              cot_parker *parker,
+                                              int64_t deadline_ns,
+                                              cot_message *message);
+
 // Ends the attempts to send the message.  True: nobody has it, or will.  False:
 // somebody has taken it already, so it stays in line for the others.
 COT_MUST_CHECK bool cot_broadcast_withdraw(cot_broadcast *broadcast,

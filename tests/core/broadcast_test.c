@@ -1,5 +1,6 @@
 #include "core/broadcast.h"
 
+#include "core/choice.h"
 #include "support/check.h"
 
 #include <string.h>
@@ -70,8 +71,11 @@ send_until(studio *it, cot_parker *parker, int64_t deadline_ns,
            uint64_t number)
 {
     cot_message *message = number_message(number);
-    cot_status status = cot_broadcast_send(it->broadcast, parker, deadline_ns,
-                                           message);
+    cot_status status;
+    do {
+        status = cot_broadcast_send(it->broadcast, parker, deadline_ns,
+                                    message);
+    } while (status == COT_SIGNALLED);
     if (status != COT_OK && !cot_broadcast_withdraw(it->broadcast, message)) {
         status = COT_OK;
     }
@@ -371,14 +375,24 @@ a_message_is_whole_for_who_has_it(void)
 
 // ---- waiting -------------------------------------------------------------
 
+static cot_status
+recv_and_drop(studio *it, size_t idx, cot_parker *parker)
+{
+    cot_message *message = NULL;
+    cot_status status;
+    do {
+        status = cot_subscription_recv(it->subscriptions[idx], parker,
+                                       COT_NEVER, &message);
+    } while (status == COT_SIGNALLED);
+    cot_message_unref(message);
+    return status;
+}
+
 static void
 recv_in_a_thread(void *arg, size_t idx)
 {
     studio *it = arg;
-    cot_message *message = NULL;
-    it->statuses[idx] = cot_subscription_recv(
-        it->subscriptions[idx], &it->parkers[idx], COT_NEVER, &message);
-    cot_message_unref(message);
+    it->statuses[idx] = recv_and_drop(it, idx, &it->parkers[idx]);
 }
 
 static void
@@ -545,6 +559,181 @@ an_interrupt_ends_a_wait(void)
     tear_down(&it);
 }
 
+// ---- offers, and choices -------------------------------------------------
+
+static cot_status
+try_offer(studio *it, cot_message *message)
+{
+    cot_parker parker = {0};
+    return cot_broadcast_offer(it->broadcast, &parker, COT_NOW, message);
+}
+
+static void
+an_offer_is_never_taken_back(void)
+{
+    for (size_t capacity = 0; capacity < 2; capacity++) {
+        studio it;
+        set_up(&it, capacity, 1);
+        cot_message *message = number_message(1);
+        if (capacity > 0) {
+            CHECK_EQ(try_send(&it, 0), COT_OK);
+        }
+        CHECK_EQ(try_offer(&it, message), COT_TIMED_OUT);
+        CHECK_EQ(cot_broadcast_len(it.broadcast), capacity);
+        CHECK(cot_broadcast_close(it.broadcast));
+        CHECK_EQ(try_offer(&it, message), COT_SHUT_DOWN);
+        cot_message_unref(message);
+        tear_down(&it);
+    }
+}
+
+static void
+offer_in_a_thread(void *arg, size_t idx)
+{
+    studio *it = arg;
+    cot_message *message = number_message(idx);
+    do {
+        it->statuses[idx] = cot_broadcast_offer(
+            it->broadcast, &it->parkers[idx], COT_NEVER, message);
+    } while (it->statuses[idx] == COT_SIGNALLED);
+    cot_message_unref(message);
+}
+
+static void
+recv_two_in_a_thread(void *arg, size_t idx)
+{
+    cot_parker parker = {0};
+    CHECK_EQ(recv_and_drop(arg, idx, &parker), COT_OK);
+    CHECK_EQ(recv_and_drop(arg, idx, &parker), COT_OK);
+}
+
+static void
+an_offer_waits_for_somebody_at_each_subscription(void)
+{
+    studio it;
+    test_threads offering, receiving;
+    set_up(&it, 0, 3);
+    start_and_sleep(&it, &offering, 2, offer_in_a_thread);
+    CHECK_EQ(cot_broadcast_len(it.broadcast), 0);
+    start_threads(&receiving, 3, recv_two_in_a_thread, &it);
+    check_all(&it, &offering, 2, COT_OK);
+    join_threads(&receiving);
+    tear_down(&it);
+}
+
+typedef struct {
+    cot_broadcast *broadcast;
+    cot_subscription *subscription;
+    cot_message *message;
+} turn;
+
+static cot_status
+attempt_offer(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    turn *it = arg;
+    return cot_broadcast_offer(it->broadcast, parker, deadline_ns,
+                               it->message);
+}
+
+static cot_status
+attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    turn *it = arg;
+    return cot_subscription_recv(it->subscription, parker, deadline_ns,
+                                 &it->message);
+}
+
+static void
+wait_for_choice(cot_choice *choice)
+{
+    cot_parker parker = {0};
+    cot_status status;
+    do {
+        status = cot_choice_wait(choice, &parker, COT_NEVER);
+    } while (status == COT_SIGNALLED);
+    CHECK_EQ(status, COT_OK);
+}
+
+#define ROUNDS 2000
+
+typedef struct {
+    studio one;
+    studio two;
+    uint64_t sums[2];
+} crossroads;
+
+// Sends to either, whichever is awaited.
+static void
+choose_to_send(crossroads *all)
+{
+    for (uint64_t number = 1; number <= ROUNDS; number++) {
+        cot_choice choice;
+        turn turns[2] = {{all->one.broadcast, NULL, number_message(number)},
+                         {all->two.broadcast, NULL, number_message(number)}};
+        cot_case cases[2] = {{attempt_offer, NULL, &turns[0], {{0}}},
+                             {attempt_offer, NULL, &turns[1], {{0}}}};
+        cot_choice_init(&choice, cases, 2, NULL);
+        wait_for_choice(&choice);
+        CHECK_EQ(choice.status, COT_OK);
+        cot_message_unref(turns[0].message);
+        cot_message_unref(turns[1].message);
+    }
+    CHECK(cot_broadcast_close(all->one.broadcast));
+    CHECK(cot_broadcast_close(all->two.broadcast));
+}
+
+// Receives from both, until one is closed, and the other.
+static void
+choose_to_recv(crossroads *all, size_t idx)
+{
+    bool is_open[2] = {true, true};
+    while (is_open[0] || is_open[1]) {
+        cot_choice choice;
+        turn turns[2] = {{NULL, all->one.subscriptions[idx], NULL},
+                         {NULL, all->two.subscriptions[idx], NULL}};
+        size_t first = is_open[0] ? 0 : 1;
+        cot_case cases[2] = {{attempt_recv, NULL, &turns[first], {{0}}},
+                             {attempt_recv, NULL, &turns[1], {{0}}}};
+        cot_choice_init(&choice, cases,
+                        (size_t)is_open[0] + (size_t)is_open[1], NULL);
+        wait_for_choice(&choice);
+        size_t which = choice.decided == 0 ? first : 1;
+        if (choice.status == COT_SHUT_DOWN) {
+            is_open[which] = false;
+            continue;
+        }
+        CHECK_EQ(choice.status, COT_OK);
+        all->sums[idx] += number_in(turns[which].message);
+        cot_message_unref(turns[which].message);
+    }
+}
+
+static void
+choose(void *arg, size_t idx)
+{
+    if (idx == 2) {
+        choose_to_send(arg);
+    }
+    else {
+        choose_to_recv(arg, idx);
+    }
+}
+
+static void
+choices_meet(void)
+{
+    crossroads all = {0};
+    test_threads threads;
+    set_up(&all.one, 0, 2);
+    set_up(&all.two, 0, 2);
+    start_threads(&threads, 3, choose, &all);
+    join_threads(&threads);
+    CHECK_EQ(all.sums[0], (uint64_t)ROUNDS * (ROUNDS + 1) / 2);
+    CHECK_EQ(all.sums[1], all.sums[0]);
+    tear_down(&all.one);
+    tear_down(&all.two);
+}
+
 // ---- life ----------------------------------------------------------------
 
 static void
@@ -626,6 +815,9 @@ main(int argc, char **argv)
         TEST(without_capacity_a_send_waits_for_every_subscriber),
         TEST(a_close_lets_go_who_waits_for_room),
         TEST(an_interrupt_ends_a_wait),
+        TEST(an_offer_is_never_taken_back),
+        TEST(an_offer_waits_for_somebody_at_each_subscription),
+        TEST(choices_meet),
         TEST(ends_may_hold_each_other_deeply),
         TEST(without_memory_there_is_none),
         {0},

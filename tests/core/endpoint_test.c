@@ -104,8 +104,10 @@ recv_in_a_thread(void *arg, size_t idx)
 {
     pair *it = arg;
     cot_payload *payload;
-    it->statuses[idx] = cot_channel_recv(it->channel, &it->parkers[idx],
-                                         COT_NEVER, &payload);
+    do {
+        it->statuses[idx] = cot_channel_recv(it->channel, &it->parkers[idx],
+                                             COT_NEVER, &payload);
+    } while (it->statuses[idx] == COT_SIGNALLED);
 }
 
 static void
@@ -113,8 +115,10 @@ send_in_a_thread(void *arg, size_t idx)
 {
     pair *it = arg;
     cot_payload *payload = number_payload(idx);
-    it->statuses[idx] = cot_channel_send(it->channel, &it->parkers[idx],
-                                         COT_NEVER, payload);
+    do {
+        it->statuses[idx] = cot_channel_send(it->channel, &it->parkers[idx],
+                                             COT_NEVER, payload);
+    } while (it->statuses[idx] == COT_SIGNALLED);
     CHECK_EQ(take_number(payload), idx);
 }
 
