@@ -60,9 +60,7 @@ _HOMES = {
     "select": "coterie._core",
 }
 
-_MODULES = frozenset(
-    {"aio", "channel", "executor", "interpreters", "queue", "sync"}
-)
+_MODULES = frozenset({"aio", "channel", "executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):
