@@ -16,6 +16,7 @@ PACKAGE = Path(coterie.__file__).parent
 MODULES = [
     "coterie",
     "coterie.aio",
+    "coterie.channel",
     "coterie.executor",
     "coterie.interpreters",
     "coterie.interpreters.queues",

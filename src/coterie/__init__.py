@@ -25,6 +25,8 @@ __all__ = [
     "RemoteError",
     "WorkerLost",
     "aio",
+    "channel",
+    "create_channel",
     "dumps",
     "executor",
     "interpreters",
@@ -50,6 +52,7 @@ _HOMES = {
     "Queue": "coterie._core",
     "RemoteError": "coterie._core",
     "WorkerLost": "coterie._core",
+    "create_channel": "coterie._core",
     "dumps": "coterie._core",
     "loads": "coterie._core",
     "map": "coterie._map",
@@ -57,7 +60,7 @@ _HOMES = {
     "select": "coterie._core",
 }
 
-_MODULES = frozenset({"aio", "executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset({"aio", "channel", "executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):

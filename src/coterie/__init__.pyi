@@ -1,4 +1,4 @@
-from coterie import aio, executor, interpreters, queue, sync
+from coterie import aio, channel, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -7,6 +7,7 @@ from coterie._core import (
     Queue,
     RemoteError,
     WorkerLost,
+    create_channel,
     dumps,
     loads,
     select,
@@ -33,6 +34,8 @@ __all__ = [
     "RemoteError",
     "WorkerLost",
     "aio",
+    "channel",
+    "create_channel",
     "dumps",
     "executor",
     "interpreters",
