@@ -91,6 +91,7 @@ PLAIN(await_wait, "await_", "wait")
 PLAIN(await_recv, "arecv", "recv")
 WITH_VALUE(await_put, "aput", "put", "item")
 WITH_VALUE(await_send, "asend", "send", "obj")
+WITH_VALUE(await_send_buffer, "asend_buffer", "send_buffer", "obj")
 
 static PyObject *
 call_lazy(PyObject *op, lazy_name name, const char *operation)

@@ -18,7 +18,7 @@ PyObject *await_operation(PyObject *target, const char *name, PyObject *value,
                           PyObject *timeout);
 
 // Methods of SharedObjects, METH_FASTCALL | METH_KEYWORDS: the twins of get, put,
-// join, acquire, wait, recv and send.
+// join, acquire, wait, recv, send and send_buffer.
 PyObject *await_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames);
 PyObject *await_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -33,6 +33,8 @@ PyObject *await_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
 PyObject *await_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
+PyObject *await_send_buffer(PyObject *op, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames);
 
 // For "async with" what is acquired; METH_NOARGS and METH_FASTCALL.
 PyObject *await_enter(PyObject *op, PyObject *ignored);

@@ -2,6 +2,7 @@
 
 #include "core/endpoint.h"
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/broadcast_type.h"
 #include "types/channel_type.h"
@@ -501,6 +502,9 @@ static PyMethodDef receiver_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, recv_doc},
     {"recv_nowait", receiver_recv_nowait, METH_NOARGS, recv_nowait_doc},
     {"close", receiver_close, METH_NOARGS, receiver_close_doc},
+    AWAIT_METHOD("arecv", await_recv,
+                 "arecv($self, /, timeout=None)\n--\n\n"
+                 "recv() for a task of an event loop."),
     {"__enter__", endpoint_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))receiver_exit, METH_FASTCALL,
      NULL},
@@ -531,7 +535,8 @@ static PyType_Slot receiver_slots[] = {
     {Py_tp_hash, shared_hash},         {Py_tp_richcompare, shared_richcompare},
     {Py_tp_methods, receiver_methods}, {Py_tp_members, shared_members},
     {Py_tp_getset, receiver_getset},   {Py_sq_length, receiver_len},
-    {Py_nb_bool, endpoint_bool},       {0, NULL},
+    {Py_nb_bool, endpoint_bool},       {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, await_next_recv},    {0, NULL},
 };
 
 PyType_Spec cot_receiver_spec = {
@@ -550,6 +555,12 @@ static PyMethodDef sender_methods[] = {
     {"send_buffer", (PyCFunction)(void (*)(void))sender_send_buffer,
      METH_FASTCALL | METH_KEYWORDS, send_buffer_doc},
     {"close", sender_close, METH_NOARGS, sender_close_doc},
+    AWAIT_METHOD("asend", await_send,
+                 "asend($self, /, obj, timeout=None)\n--\n\n"
+                 "send() for a task of an event loop."),
+    AWAIT_METHOD("asend_buffer", await_send_buffer,
+                 "asend_buffer($self, /, obj, timeout=None)\n--\n\n"
+                 "send_buffer() for a task of an event loop."),
     {"__enter__", endpoint_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))sender_exit, METH_FASTCALL,
      NULL},

@@ -270,16 +270,6 @@ lock_finish_turn(turn *own, cot_status status)
     return answer_acquire(own->state, status);
 }
 
-void
-lock_undo_turn(turn *own, cot_status status)
-{
-    const acquisition *taken = TURN_ROOM(own, acquisition);
-    if (status == COT_OK) {
-        status = cot_mutex_release(taken->mutex, taken->owner);
-        (void)status;  // a plain one may have been released by somebody else
-    }
-}
-
 static int
 begin_acquire(turn *own, PyObject *value)
 {
@@ -293,7 +283,6 @@ const waitable waitable_lock_acquire = {
     .op = {lock_can_acquire, lock_attempt_acquire},
     .begin = begin_acquire,
     .finish = lock_finish_turn,
-    .undo = lock_undo_turn,
 };
 
 // ---- what threading.Condition asks of an RLock ---------------------------

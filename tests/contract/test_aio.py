@@ -347,6 +347,118 @@ def test_a_loop_that_is_gone():
     assert one.get(timeout=10) == 1
 
 
+# ---- channels ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capacity", [0, 1, None])
+def test_a_channel(loop, capacity, pool):
+    async def main():
+        recv, send = coterie.create_channel(capacity)
+        back, answer = coterie.create_channel(capacity)
+
+        def double_all():
+            with answer:
+                for item in recv:
+                    answer.send(item * 2)
+
+        doubling = pool.submit(double_all)
+
+        async def feed():
+            with send:
+                for item in range(50):
+                    await send.asend(item)
+
+        async with loop.group() as group:
+            await loop.start(group, feed)
+            got = [item async for item in back]
+        assert got == list(range(0, 100, 2))
+        await loop.in_thread(doubling.result)
+
+    loop.run(main)
+
+
+def test_tasks_meet_in_a_channel(loop):
+    async def main():
+        recv, send = coterie.create_channel()
+        got = []
+
+        async def take():
+            async for item in recv:
+                got.append(item)
+
+        async with loop.group() as group:
+            for _ in range(3):
+                await loop.start(group, take)
+            for item in range(60):
+                await send.asend(item)
+            send.close()
+        assert sorted(got) == list(range(60))
+        with pytest.raises(coterie.channel.Closed):
+            await recv.arecv()
+
+    loop.run(main)
+
+
+def test_what_a_cancelled_receiver_was_handed_is_for_the_next(loop):
+    async def main():
+        recv, send = coterie.create_channel()
+        async with loop.group() as group:
+            cancel = await loop.start(group, recv.arecv)
+            send.send_nowait(1)  # the task stood in line: it has it
+            cancel()
+            await loop.pause()
+        assert recv.recv_nowait() == 1
+
+    loop.run(main)
+
+
+def test_a_cancelled_sender_leaves_nothing(loop):
+    async def main():
+        recv, send = coterie.create_channel()
+        async with loop.group() as group:
+            cancel = await loop.start(group, send.asend, 1)
+            cancel()
+            await loop.pause()
+        with pytest.raises(coterie.channel.Empty):
+            recv.recv_nowait()
+        with pytest.raises(coterie.channel.Full):
+            await send.asend(2, timeout=0.01)
+
+    loop.run(main)
+
+
+def test_shared_memory(loop):
+    async def main():
+        recv, send = coterie.create_channel(1)
+        memory = bytearray(b"abc")
+        await send.asend_buffer(memory)
+        with await recv.arecv() as view:
+            view[0] = ord("x")
+        assert memory == b"xbc"
+
+    loop.run(main)
+
+
+def test_subscribers(loop):
+    async def main():
+        source, send = coterie.create_channel(1, broadcast=True)
+        got = [[], []]
+
+        async def take(idx, subscription):
+            async for item in subscription:
+                got[idx].append(item)
+
+        async with loop.group() as group:
+            for idx in range(2):
+                await loop.start(group, take, idx, source.subscribe())
+            for item in range(20):
+                await send.asend(item)
+            send.close()
+        assert got == [list(range(20))] * 2
+
+    loop.run(main)
+
+
 # ---- locks -------------------------------------------------------------------
 
 

@@ -385,3 +385,114 @@ def test_merge_takes_only_what_is_asked_for():
 def test_merge_of_what_cannot_be_received_from():
     with pytest.raises(TypeError, match="cannot be waited for"):
         next(coterie.merge(3))
+
+
+# ---- channels ----------------------------------------------------------------
+
+
+def test_ends_of_channels():
+    recv, send = coterie.create_channel(1)
+    sent = send, 1
+    assert coterie.select(sent) == (sent, None)
+    assert coterie.select(recv, sync.Event()) == (recv, 1)
+    with pytest.raises(TimeoutError):
+        coterie.select(recv, timeout=0)
+    send.close()
+    with pytest.raises(coterie.channel.Closed) as caught:
+        coterie.select(recv)
+    assert caught.value.case is recv
+
+
+@while_peer_acts
+@pytest.mark.parametrize("capacity", [0, 1])
+def test_select_meets_a_thread(peer, capacity):
+    recv, send = coterie.create_channel(capacity)
+    never = coterie.Queue()
+    sending = peer.start(feed_end, send, 100)
+    got = [coterie.select(never, recv)[1] for _ in range(100)]
+    sending.result()
+    assert got == list(range(100))
+    receiving = peer.start(take_from, recv, 100)
+    for item in range(100):
+        assert coterie.select((send, item), never)[0] == (send, item)
+    assert receiving.result() == list(range(100))
+
+
+def feed_end(send, count):
+    for item in range(count):
+        send.send(item)
+
+
+def take_from(recv, count):
+    return [recv.recv() for _ in range(count)]
+
+
+def trade(mine, others, count):
+    """Sends as many as it receives, whichever goes first."""
+    sent, got = 0, []
+    while sent < count or len(got) < count:
+        cases = [others] if len(got) < count else []
+        if sent < count:
+            cases.append((mine, sent))
+        case, value = coterie.select(*cases)
+        if case is others:
+            got.append(value)
+        else:
+            sent += 1
+    return got
+
+
+@while_peer_acts
+def test_select_meets_select(peer):
+    """Neither could go first without the other: both wait for both."""
+    recv_a, send_a = coterie.create_channel()
+    recv_b, send_b = coterie.create_channel()
+    trading = peer.start(trade, send_a, recv_b, 300)
+    assert trade(send_b, recv_a, 300) == list(range(300))
+    assert trading.result() == list(range(300))
+
+
+def test_it_does_not_meet_itself():
+    recv, send = coterie.create_channel()
+    with pytest.raises(TimeoutError):
+        coterie.select(recv, (send, 1), timeout=0.01)
+    assert len(send) == 0
+
+
+@while_peer_acts
+def test_what_it_did_not_send_nobody_receives(peer):
+    recv, send = coterie.create_channel()
+    event = sync.Event()
+    for _ in range(50):
+        setting = peer.start(event.set)
+        assert coterie.select((send, 1), event)[0] is event
+        setting.result()
+        event.clear()
+        with pytest.raises(coterie.channel.Empty):
+            recv.recv_nowait()
+
+
+def test_a_subscription():
+    source, send = coterie.create_channel(2, broadcast=True)
+    first, second = source.subscribe(), source.subscribe()
+    sent = send, 5
+    assert coterie.select(sent) == (sent, None)
+    assert coterie.select(first, sync.Event()) == (first, 5)
+    assert coterie.select(second) == (second, 5)
+    assert coterie.select(first, second, default=0) == (None, 0)
+    coterie.select(sent)
+    coterie.select(sent)
+    with pytest.raises(TimeoutError):
+        coterie.select(sent, timeout=0.01)
+    assert [first.recv(), first.recv()] == [5, 5]
+
+
+def test_merge_of_channels():
+    queues = [coterie.Queue(), coterie.Queue()]
+    recv, send = coterie.create_channel(None)
+    for item, target in enumerate(queues):
+        target.put(item)
+        target.shutdown()
+    with send:
+        send.send(2)
+    assert sorted(coterie.merge(*queues, recv)) == [0, 1, 2]
