@@ -672,7 +672,7 @@ refill_locked(cot_channel *channel, party *places)
         party *place = places;
         places = place->next;
         cot_parker *sender = let_in_locked(channel, &place);
-        if (sender == NULL) {
+        if (place != NULL) {  // those who waited could not be claimed
             place->next = places;
             return place;
         }

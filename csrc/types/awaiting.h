@@ -45,17 +45,19 @@ PyObject *await_next_get(PyObject *op);
 PyObject *await_next_recv(PyObject *op);
 
 // Rows of method tables.
-#define AWAIT_METHOD(name, function, doc)                   \
-    {name, (PyCFunction)(void (*)(void))function,           \
+#define AWAIT_METHOD(name, function, doc)         \
+    {name, (PyCFunction)(void (*)(void))function, \
      METH_FASTCALL | METH_KEYWORDS, PyDoc_STR(doc)}
-#define AWAIT_ACQUIRE                                                        \
-    AWAIT_METHOD("aacquire", await_acquire,                                  \
-                 "aacquire($self, /, timeout=None)\n--\n\n"                  \
-                 "acquire() for a task of an event loop, which owns it then.")
-#define AWAIT_ENTER                                                 \
-    {"__aenter__", await_enter, METH_NOARGS, NULL}, {               \
-        "__aexit__", (PyCFunction)(void (*)(void))await_exit,       \
-            METH_FASTCALL, NULL                                     \
+#define AWAIT_ACQUIRE                              \
+    AWAIT_METHOD(                                  \
+        "aacquire", await_acquire,                 \
+        "aacquire($self, /, timeout=None)\n--\n\n" \
+        "acquire() for a task of an event loop, which owns it then.")
+#define AWAIT_ENTER                                                          \
+    {"__aenter__", await_enter, METH_NOARGS, NULL},                          \
+    {                                                                        \
+        "__aexit__", (PyCFunction)(void (*)(void))await_exit, METH_FASTCALL, \
+            NULL                                                             \
     }
 
 #endif

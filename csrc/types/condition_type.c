@@ -354,9 +354,9 @@ condition_await_for(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     PyObject *wait = state_import(state_of(op), LAZY_ASYNC_CONDITION);
-    return wait ? PyObject_CallFunctionObjArgs(
-                      wait, op, values[1] ? values[1] : Py_None, values[0],
-                      NULL)
+    return wait ? PyObject_CallFunctionObjArgs(wait, op,
+                                               values[1] ? values[1] : Py_None,
+                                               values[0], NULL)
                 : NULL;
 }
 

@@ -167,8 +167,8 @@ begin_recv(turn *own, PyObject *value)
     }
     else {
         own->how = &recv_message;
-        TURN_ROOM(own, reception)->subscription =
-            cot_subscription_from_object(end);
+        TURN_ROOM(own, reception)->subscription = cot_subscription_from_object(
+            end);
     }
     return 0;
 }

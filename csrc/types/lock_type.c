@@ -1,7 +1,7 @@
 #include "types/lock_type.h"
 
-#include "types/awaiting.h"
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/shared.h"

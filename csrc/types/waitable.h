@@ -20,8 +20,8 @@ typedef struct {
     module_state *state;  // borrowed: the target's
     PyObject *target;     // owned, once it has begun
     cot_owner owner;      // whose turn it is
-    void *arg;            // what the operation is given: `room`, if `begin` sets
-                          // nothing else
+    void *arg;  // what the operation is given: `room`, if `begin` sets
+                // nothing else
     union {
         max_align_t aligned;
         char bytes[128];
@@ -29,8 +29,8 @@ typedef struct {
 } turn;
 
 // The room, as what the operation keeps there: zeroed at first.
-#define TURN_ROOM(own, type)                                             \
-    ((type *)(void *)(own)->room.bytes                                   \
+#define TURN_ROOM(own, type)           \
+    ((type *)(void *)(own)->room.bytes \
      + 0 * sizeof(char[sizeof(type) <= sizeof((own)->room) ? 1 : -1]))
 
 struct waitable {
