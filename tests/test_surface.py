@@ -15,6 +15,7 @@ import coterie
 PACKAGE = Path(coterie.__file__).parent
 MODULES = [
     "coterie",
+    "coterie.debug",
     "coterie.executor",
     "coterie.interpreters",
     "coterie.interpreters.queues",

@@ -178,6 +178,7 @@ typedef struct {
     cot_channel *channel;
     cot_payload *payload;
     bool waits;  // has not to be done at once
+    cot_object *end;  // borrowed: whose method it is
 } transfer;
 
 // Before it detaches the thread, cot_block looks for a moment whether it need
@@ -230,8 +231,14 @@ attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
     return status_of_look(recv, deadline_ns, status);
 }
 
-static const blocking_op send_op = {can_send, attempt_send};
-static const blocking_op recv_op = {can_recv, attempt_recv};
+static cot_object *
+end_of(void *arg)
+{
+    return ((transfer *)arg)->end;
+}
+
+static const blocking_op send_op = {can_send, attempt_send, "send", end_of};
+static const blocking_op recv_op = {can_recv, attempt_recv, "recv", end_of};
 
 static PyObject *
 raise_from_channel(PyObject *op, cot_status status)
@@ -302,7 +309,7 @@ send_and_wait(PyObject *op, PyObject *const *values, bool as_buffer)
     }
     transfer send = {channel_of(op),
                      make_payload(op, values[0], as_buffer, values[2]),
-                     deadline_ns != COT_NOW};
+                     deadline_ns != COT_NOW, SharedObject_CAST(op)->object};
     if (send.payload == NULL) {
         return NULL;
     }
@@ -438,7 +445,8 @@ receive(PyObject *op, int64_t deadline_ns, cot_status *status,
         cot_payload **payload)
 {
     transfer recv = {.channel = channel_of(op),
-                     .waits = deadline_ns != COT_NOW};
+                     .waits = deadline_ns != COT_NOW,
+                     .end = SharedObject_CAST(op)->object};
     buffer_owner_reclaim(state_of(op)->buffers);
     int failed = cot_block(state_of(op), &recv_op, &recv, deadline_ns, status);
     *payload = recv.payload;

@@ -270,7 +270,14 @@ attempt_task(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_task_wait(arg, parker, deadline_ns);
 }
 
-static const blocking_op task_op = {is_task_done, attempt_task};
+static const void *
+task_of(void *arg)
+{
+    return arg;
+}
+
+static const blocking_op task_op = {is_task_done, attempt_task,
+                                    "Future.result", NULL, task_of};
 
 // Of a task that is done.
 static int

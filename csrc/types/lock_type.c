@@ -109,7 +109,14 @@ lock_attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_mutex_acquire(own->mutex, own->owner, parker, deadline_ns);
 }
 
-static const blocking_op acquire_op = {lock_can_acquire, lock_attempt_acquire};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_mutex_object(((acquisition *)arg)->mutex);
+}
+
+static const blocking_op acquire_op = {lock_can_acquire, lock_attempt_acquire,
+                                       "acquire", object_of};
 
 int
 lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,

@@ -25,6 +25,7 @@ __all__ = [
     "RemoteError",
     "WorkerLost",
     "aio",
+    "debug",
     "dumps",
     "executor",
     "interpreters",
@@ -57,7 +58,7 @@ _HOMES = {
     "select": "coterie._core",
 }
 
-_MODULES = frozenset({"aio", "executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset({"aio", "debug", "executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):

@@ -1,4 +1,4 @@
-from coterie import executor, interpreters, queue, sync
+from coterie import debug, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -30,6 +30,7 @@ __all__ = [
     "Queue",
     "RemoteError",
     "WorkerLost",
+    "debug",
     "dumps",
     "executor",
     "interpreters",
