@@ -54,8 +54,8 @@ cot_waits_end(cot_wait_record *record)
     cot_lock_acquire(&waits->lock);
     if (record->generation == waits->generation) {
         while (record->guests > 0) {
-            cot_status status = cot_wait_locked(
-                &record->leaving, &waits->lock, &parker, COT_NEVER);
+            cot_status status = cot_wait_locked(&record->leaving, &waits->lock,
+                                                &parker, COT_NEVER);
             (void)status;  // guests are short; a signal is looked at later
         }
         delist_locked(waits, record);

@@ -34,9 +34,9 @@ typedef enum {
 // What is known of a wait; constant while it is listed.
 typedef struct {
     cot_wait_kind kind;
-    const char *verb;    // static: "get", or "Future.result" without object
-    cot_object *object;  // what is waited for, or NULL; in a record borrowed
-                         // from the waiter, in a copy one reference
+    const char *verb;     // static: "get", or "Future.result" without object
+    cot_object *object;   // what is waited for, or NULL; in a record borrowed
+                          // from the waiter, in a copy one reference
     const void *awaited;  // the call (cot_task) that is waited for; compared,
                           // never followed, as the next; or NULL
     const void *serves;   // the call that the waiter runs for others, or NULL
@@ -72,7 +72,7 @@ typedef struct {
 // Zeroed memory is an empty list.  There is one: cot_runtime_waits().
 typedef struct {
     cot_lock lock;  // guards all below, and what is said so in the records
-    uint64_t generation;  // counts the forks that the process comes from
+    uint64_t generation;     // counts the forks that the process comes from
     cot_wait_record *first;  // borrowed: waiters own themselves
     cot_wait_record *last;
 } cot_waits;

@@ -389,11 +389,12 @@ core_waits(PyObject *module, PyObject *Py_UNUSED(ignored))
     return waits_list(state_of(module));
 }
 
-PyDoc_STRVAR(wait_stacks_doc,
-             "wait_stacks($module, ids, timeout, /)\n--\n\n"
-             "(id of the wait, name of the thread, [(file, line, name), ...])\n"
-             "for each wait of these interpreters, as far as it can be had in\n"
-             "time.");
+PyDoc_STRVAR(
+    wait_stacks_doc,
+    "wait_stacks($module, ids, timeout, /)\n--\n\n"
+    "(id of the wait, name of the thread, [(file, line, name), ...])\n"
+    "for each wait of these interpreters, as far as it can be had in\n"
+    "time.");
 
 static PyObject *
 core_wait_stacks(PyObject *module, PyObject *args)

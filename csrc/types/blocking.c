@@ -56,8 +56,8 @@ block_check_signals(module_state *state)
 
 // Not on the microsecond path: only for a wait that lets the interpreter go.
 static void
-list_wait(cot_wait_record *record, module_state *state,
-          const blocking_op *op, void *arg, int64_t deadline_ns)
+list_wait(cot_wait_record *record, module_state *state, const blocking_op *op,
+          void *arg, int64_t deadline_ns)
 {
     *record = (cot_wait_record){
         .facts = {.kind = COT_WAIT_THREAD,

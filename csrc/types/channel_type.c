@@ -177,7 +177,7 @@ channel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 typedef struct {
     cot_channel *channel;
     cot_payload *payload;
-    bool waits;  // has not to be done at once
+    bool waits;       // has not to be done at once
     cot_object *end;  // borrowed: whose method it is
 } transfer;
 

@@ -20,7 +20,7 @@ struct run_host {
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
     const void *serves;  // what it runs now: compared, never followed; or NULL
-    bool cancels;  // a call that ends by Interrupted counts as cancelled
+    bool cancels;        // a call that ends by Interrupted counts as cancelled
 };
 
 // What the current thread of this interpreter waits with.

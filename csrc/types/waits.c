@@ -103,10 +103,10 @@ make_row(const cot_wait_copy *copy, int64_t now_ns)
         (unsigned long long)(object ? object->id : 0),
         object ? object->cls->name : NULL, (long long)facts->interpreter,
         facts->thread,
-        copy->label[0] ? PyUnicode_DecodeUTF8(
-                             copy->label, (Py_ssize_t)strlen(copy->label),
-                             "replace")
-                       : Py_NewRef(Py_None),
+        copy->label[0]
+            ? PyUnicode_DecodeUTF8(copy->label,
+                                   (Py_ssize_t)strlen(copy->label), "replace")
+            : Py_NewRef(Py_None),
         seconds_from(facts->since_ns, now_ns), timeout_of(facts),
         (unsigned long long)(uintptr_t)facts->awaited,
         (unsigned long long)(uintptr_t)facts->serves, holder_of(object));
@@ -341,9 +341,9 @@ visit_all(module_state *state, const int64_t *ids, size_t len,
     }
     for (size_t i = 0; i < len; i++) {
         if (visits[i] != NULL) {
-            failed = failed < 0 ? failed
-                                : await_stacks(state, visits[i], deadline_ns,
-                                               stacks);
+            failed = failed < 0
+                         ? failed
+                         : await_stacks(state, visits[i], deadline_ns, stacks);
             let_go(visits[i]);
         }
     }

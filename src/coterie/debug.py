@@ -94,9 +94,7 @@ def waiters(*, timeout: float | None = 1.0) -> list[Waiter]:
     """
     found = [(_Row(*row), target) for row, target in _core.waits()]
     ids = {row.interpreter for row, _ in found if row.kind == "thread"}
-    seen = {
-        id: (name, stack) for id, name, stack in _core.wait_stacks([*ids], timeout)
-    }
+    seen = {id: (name, stack) for id, name, stack in _core.wait_stacks([*ids], timeout)}
     serving = {row.serves: row for row, _ in found if row.serves}
     names = _thread_names()
     return [
@@ -145,13 +143,12 @@ def _make_waiter(
     names: dict[int, str],
 ) -> Waiter:
     name, stack = seen or ("", None)
-    if row.interpreter == _core.current_id():
-        name = names.get(row.thread, name)
     return Waiter(
         interpreter=row.interpreter,
         kind=row.kind,
         thread=row.thread,
-        thread_name=name or None,
+        # What the system calls it is often cut, or only the program's name.
+        thread_name=names.get(row.thread) or name or None,
         task=row.label,
         operation=row.operation,
         target=target,

@@ -202,14 +202,10 @@ int
 main(int argc, char **argv)
 {
     static const test_case tests[] = {
-        TEST(a_home_is_empty_at_first),
-        TEST(each_worker_is_visited),
-        TEST(a_join_waits_for_the_last),
-        TEST(a_join_may_end_early),
-        TEST(the_last_holder_frees_it),
-        TEST(memory_may_run_out),
-        TEST(a_home_is_found_while_it_lives),
-        {0},
+        TEST(a_home_is_empty_at_first),       TEST(each_worker_is_visited),
+        TEST(a_join_waits_for_the_last),      TEST(a_join_may_end_early),
+        TEST(the_last_holder_frees_it),       TEST(memory_may_run_out),
+        TEST(a_home_is_found_while_it_lives), {0},
     };
     return run_tests(tests, argc, argv);
 }
