@@ -559,6 +559,40 @@ def test_looking_while_waits_come_and_go(peers):
     assert debug.waiters() == []
 
 
+def test_looking_while_interpreters_come_and_go():
+    queue = coterie.Queue()
+    stop = threading.Event()
+
+    def work(queue):
+        import threading
+
+        inner = threading.Thread(target=queue.get)
+        inner.start()
+        queue.get()
+        inner.join()
+
+    def come_and_go():
+        for number in range(20):
+            if number % 2:
+                with interpreters.create() as interp:
+                    interp.call(work, queue)
+            else:
+                with coterie.Executor(1) as pool:
+                    pool.submit(work, queue).result()
+        stop.set()
+
+    seen = set()
+    with start_in_thread(come_and_go):
+        while not stop.is_set():
+            found = waiting_on(queue)
+            # Both of them wait; and they are looked at while they go.
+            if len(found) == 2 and found[0].interpreter not in seen:
+                seen.add(found[0].interpreter)
+                queue.put_many([None, None])
+    assert len(seen) == 20
+    assert debug.waiters() == []
+
+
 # ---- faulthandler ------------------------------------------------------------
 
 DUMPS = """
