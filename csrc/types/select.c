@@ -22,7 +22,8 @@ attempt_any(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_choice_wait(&own->choice, parker, deadline_ns);
 }
 
-static const blocking_op select_op = {is_any_ready, attempt_any};
+static const blocking_op select_op = {is_any_ready, attempt_any,
+                                      "coterie.select"};
 
 typedef struct {
     PyObject *timeout;        // lent, or NULL
