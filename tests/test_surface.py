@@ -17,6 +17,7 @@ MODULES = [
     "coterie",
     "coterie.aio",
     "coterie.channel",
+    "coterie.debug",
     "coterie.executor",
     "coterie.interpreters",
     "coterie.interpreters.queues",

@@ -8,6 +8,10 @@
 struct cot_home {
     atomic_size_t refs;
     uint64_t id;
+    int64_t interpreter;      // under the lock of the runtime's list
+    cot_home *next_settled;   // in the runtime's list, under its lock
+    cot_home *prev_settled;   // likewise
+    bool is_settled;          // by its interpreter, or who holds it last
     cot_outbox *outbox;       // shared: one reference
     cot_lock lock;            // guards all below
     cot_worker_link workers;  // a ring through its sentinel; borrowed
@@ -39,6 +43,60 @@ cot_home_id(const cot_home *home)
     return home->id;
 }
 
+// ---- the list of all -----------------------------------------------------
+
+void
+cot_home_settle(cot_home *home, int64_t interpreter)
+{
+    cot_homes *homes = cot_runtime_homes();
+    cot_lock_acquire(&homes->lock);
+    home->interpreter = interpreter;
+    if (!home->is_settled) {
+        home->is_settled = true;
+        home->next_settled = homes->first;
+        if (homes->first != NULL) {
+            homes->first->prev_settled = home;
+        }
+        homes->first = home;
+    }
+    cot_lock_release(&homes->lock);
+}
+
+static void
+unsettle(cot_home *home)
+{
+    cot_homes *homes = cot_runtime_homes();
+    cot_lock_acquire(&homes->lock);
+    if (home->prev_settled != NULL) {
+        home->prev_settled->next_settled = home->next_settled;
+    }
+    else {
+        homes->first = home->next_settled;
+    }
+    if (home->next_settled != NULL) {
+        home->next_settled->prev_settled = home->prev_settled;
+    }
+    cot_lock_release(&homes->lock);
+}
+
+int64_t
+cot_home_find_interpreter(uint64_t id)
+{
+    cot_homes *homes = cot_runtime_homes();
+    int64_t interpreter = -1;
+    cot_lock_acquire(&homes->lock);
+    for (const cot_home *at = homes->first; at; at = at->next_settled) {
+        if (at->id == id) {
+            interpreter = at->interpreter;
+            break;
+        }
+    }
+    cot_lock_release(&homes->lock);
+    return interpreter;
+}
+
+// ---- life ----------------------------------------------------------------
+
 void
 cot_home_ref(cot_home *home)
 {
@@ -52,6 +110,9 @@ cot_home_unref(cot_home *home)
         || atomic_fetch_sub_explicit(&home->refs, 1, memory_order_acq_rel)
                != 1) {
         return;
+    }
+    if (home->is_settled) {
+        unsettle(home);
     }
     cot_outbox_unref(home->outbox);
     cot_free(home);

@@ -22,6 +22,14 @@ cot_home *cot_home_create(void);
 // A number that no other home of this process has or had; never 0.
 uint64_t cot_home_id(const cot_home *home);
 
+// Says which interpreter it is of; at first it is of none.  From then on it is
+// found by its id, for as long as it lives.  Called again, it changes that: an
+// interpreter that is used again has another id.
+void cot_home_settle(cot_home *home, int64_t interpreter);
+
+// The id of the interpreter whose home has that id; -1 if there is none.
+int64_t cot_home_find_interpreter(uint64_t id);
+
 void cot_home_ref(cot_home *home);
 
 // NULL is allowed.

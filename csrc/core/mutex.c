@@ -309,3 +309,11 @@ cot_mutex_depth(const cot_mutex *mutex)
 {
     return get_depth(mutex);
 }
+
+bool
+cot_mutex_holder(const cot_mutex *mutex, cot_owner *owner)
+{
+    *owner = (cot_owner){get_word(mutex) >> OWNER_SHIFT,
+                         cot_mutex_actor(mutex)};
+    return owner->home != 0;
+}

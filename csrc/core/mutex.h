@@ -60,4 +60,8 @@ bool cot_mutex_can_acquire(const cot_mutex *mutex);
 uint64_t cot_mutex_actor(const cot_mutex *mutex);
 size_t cot_mutex_depth(const cot_mutex *mutex);
 
+// Who holds it; the actor is 0 if that is not known.  False: nobody.  A hint,
+// too.
+bool cot_mutex_holder(const cot_mutex *mutex, cot_owner *owner);
+
 #endif

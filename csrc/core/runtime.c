@@ -17,6 +17,8 @@ static struct cot_runtime {
     cot_sigint sigint;
     cot_registry registry;
     cot_parked parked;
+    cot_waits waits;
+    cot_homes homes;
 } runtime;
 
 uint64_t
@@ -113,6 +115,18 @@ cot_runtime_registry(void)
     return &runtime.registry;
 }
 
+cot_waits *
+cot_runtime_waits(void)
+{
+    return &runtime.waits;
+}
+
+cot_homes *
+cot_runtime_homes(void)
+{
+    return &runtime.homes;
+}
+
 void
 cot_runtime_after_fork_in_child(void)
 {
@@ -126,4 +140,6 @@ cot_runtime_after_fork_in_child(void)
     runtime.parked = (cot_parked){0};
     // Who held it is not in this process.
     runtime.registry.lock = (cot_lock){0};
+    runtime.homes.lock = (cot_lock){0};
+    cot_waits_after_fork_in_child(&runtime.waits);
 }

@@ -8,6 +8,7 @@
 
 #include "core/lock.h"
 #include "core/registry.h"
+#include "core/waits.h"
 #include "port/thread.h"
 
 #include <signal.h>
@@ -79,6 +80,17 @@ bool cot_runtime_claim_setup(void);
 
 // Where shared objects are found by number.
 cot_registry *cot_runtime_registry(void);
+
+// Who waits now.
+cot_waits *cot_runtime_waits(void);
+
+// Which home belongs to which interpreter; see core/home.h.
+typedef struct {
+    cot_lock lock;  // guards the list
+    cot_home *first;
+} cot_homes;
+
+cot_homes *cot_runtime_homes(void);
 
 // In the child of a fork, which had no interpreters of ours alive.
 void cot_runtime_after_fork_in_child(void);

@@ -31,6 +31,7 @@
 #include "types/shared.h"
 #include "types/shared_buffer.h"
 #include "types/state.h"
+#include "types/waits.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -255,7 +256,8 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_home_join(arg, parker, deadline_ns);
 }
 
-static const blocking_op join_op = {is_home_empty, attempt_join};
+static const blocking_op join_op = {is_home_empty, attempt_join,
+                                    "the end of the interpreter"};
 
 static PyObject *
 core_join(PyObject *module, PyObject *timeout)
@@ -416,6 +418,31 @@ core_raise_in_thread(PyObject *module, PyObject *args)
 }
 
 static PyObject *
+core_waits(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return waits_list(state_of(module));
+}
+
+PyDoc_STRVAR(
+    wait_stacks_doc,
+    "wait_stacks($module, ids, timeout, /)\n--\n\n"
+    "(id of the wait, name of the thread, [(file, line, name), ...])\n"
+    "for each wait of these interpreters, as far as it can be had in\n"
+    "time.");
+
+static PyObject *
+core_wait_stacks(PyObject *module, PyObject *args)
+{
+    PyObject *ids;
+    PyObject *timeout;
+    if (!PyArg_ParseTuple(args, "O!O:wait_stacks", &PyList_Type, &ids,
+                          &timeout)) {
+        return NULL;
+    }
+    return waits_stacks(state_of(module), ids, timeout);
+}
+
+static PyObject *
 core_after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     cot_runtime_after_fork_in_child();
@@ -489,6 +516,10 @@ static PyMethodDef core_methods[] = {
     {"next_actor", core_next_actor, METH_NOARGS,
      PyDoc_STR("next_actor($module, /)\n--\n\n"
                "A number for a task of an event loop, as who holds locks.")},
+    {"waits", core_waits, METH_NOARGS,
+     PyDoc_STR("waits($module, /)\n--\n\n"
+               "A tuple for each wait of the process; see coterie.debug.")},
+    {"wait_stacks", core_wait_stacks, METH_VARARGS, wait_stacks_doc},
     {"after_fork_in_child", core_after_fork_in_child, METH_NOARGS,
      PyDoc_STR("after_fork_in_child($module, /)\n--\n\n"
                "Forget the threads that the fork left behind.")},
@@ -574,6 +605,7 @@ core_exec(PyObject *module)
         PyErr_NoMemory();
         return -1;
     }
+    cot_home_settle(state->home, state->id);
     state->codec.unwrap = unwrap;
     state->codec.wrap = wrap;
     state->codec.share = share;

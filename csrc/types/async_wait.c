@@ -1,6 +1,7 @@
 #include "types/async_wait.h"
 
 #include "core/inbox.h"
+#include "core/waits.h"
 #include "port/memory.h"
 #include "types/arguments.h"
 #include "types/errors.h"
@@ -17,9 +18,13 @@ typedef struct {
 struct async_wait {
     selection selection;
     cot_note note;
-    cot_inbox *inbox;  // shared: one reference
-    PyObject *waker;   // owned: what is told when it may go on, or NULL
-    PyObject *cases;   // owned: of a select, or NULL
+    cot_inbox *inbox;        // shared: one reference
+    PyObject *waker;         // owned: what is told when it may go on, or NULL
+    PyObject *cases;         // owned: of a select, or NULL
+    PyObject *label;         // owned: the task's name, a str, or NULL
+    cot_wait_record record;  // listed while it stands
+    bool is_listed;
+    int64_t since_ns;
     module_state *state;
     async_wait *next;  // borrowed: in the state's list, until it is over
     async_wait *prev;
@@ -137,11 +142,47 @@ enlist(async_wait *own)
     own->state->waits = own;
 }
 
+// For coterie.debug.  What it says of a wait for several things is that it is one.
+static void
+list_wait(async_wait *own)
+{
+    const turn *first = &own->selection.turns[0];
+    const blocking_op *op = own->selection.len == 1 ? first->how->op : NULL;
+    const char *label = own->label ? PyUnicode_AsUTF8(own->label) : NULL;
+    if (label == NULL) {
+        PyErr_Clear();
+    }
+    own->record = (cot_wait_record){
+        .facts = {.kind = COT_WAIT_TASK,
+                  .verb = op ? op->verb : "select",
+                  .object = op && op->object ? op->object(first->arg) : NULL,
+                  .awaited = op && op->awaited ? op->awaited(first->arg)
+                                               : NULL,
+                  .since_ns = own->since_ns,
+                  .deadline_ns = COT_NEVER,
+                  .interpreter = own->state->id,
+                  .thread = cot_thread_self()},
+        .label = label,
+    };
+    own->is_listed = true;
+    cot_waits_begin(&own->record);
+}
+
+static void
+delist_wait(async_wait *own)
+{
+    if (own->is_listed) {
+        own->is_listed = false;
+        cot_waits_end(&own->record);
+    }
+}
+
 // Its place in all lines is empty from here on, and nobody posts it any more.
 // Whether it was decided meanwhile.
 static bool
 withdraw(async_wait *own)
 {
+    delist_wait(own);
     bool is_decided = cot_choice_leave(&own->selection.choice);
     cot_inbox_remove(own->inbox, &own->note);
     return is_decided;
@@ -214,6 +255,7 @@ destroy(async_wait *own)
     cot_inbox_unref(own->inbox);
     Py_CLEAR(own->waker);
     Py_CLEAR(own->cases);
+    Py_CLEAR(own->label);
     cot_free(own);
 }
 
@@ -250,6 +292,7 @@ wait_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     selection_ready(&own->selection, post);
+    own->since_ns = cot_clock_ns();
     enlist(own);
     self->own = own;
     return (PyObject *)self;
@@ -332,6 +375,7 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(ignored))
         status = cot_choice_try(choice) ? COT_OK : cot_choice_stand(choice);
     }
     if (status == COT_TIMED_OUT) {
+        list_wait(own);
         Py_RETURN_NONE;
     }
     return outcome(own);
@@ -389,6 +433,26 @@ wait_set_waker(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+wait_get_label(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *label = WaitObject_CAST(op)->own->label;
+    return Py_NewRef(label ? label : Py_None);
+}
+
+static int
+wait_set_label(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    async_wait *own = WaitObject_CAST(op)->own;
+    if (value == NULL || !PyUnicode_CheckExact(value) || own->is_listed) {
+        PyErr_SetString(PyExc_TypeError,
+                        "label must be a str, set before the wait begins");
+        return -1;
+    }
+    Py_XSETREF(own->label, Py_NewRef(value));
+    return 0;
+}
+
 static PyMethodDef wait_methods[] = {
     {"step", wait_step, METH_NOARGS, step_doc},
     {"expire", wait_expire, METH_NOARGS, expire_doc},
@@ -399,6 +463,8 @@ static PyMethodDef wait_methods[] = {
 static PyGetSetDef wait_getset[] = {
     {"waker", wait_get_waker, wait_set_waker,
      PyDoc_STR("What comes out of the inbox, or None."), NULL},
+    {"label", wait_get_label, wait_set_label,
+     PyDoc_STR("The task's name, for coterie.debug; or None."), NULL},
     {NULL},
 };
 

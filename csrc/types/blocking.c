@@ -1,6 +1,7 @@
 #include "types/blocking.h"
 
 #include "core/spin.h"
+#include "core/waits.h"
 #include "types/errors.h"
 #include "types/run.h"
 
@@ -53,6 +54,76 @@ block_check_signals(module_state *state)
     return 0;
 }
 
+// Not on the microsecond path: only for a wait that lets the interpreter go.
+static void
+list_wait(cot_wait_record *record, module_state *state, const blocking_op *op,
+          void *arg, int64_t deadline_ns)
+{
+    *record = (cot_wait_record){
+        .facts = {.kind = COT_WAIT_THREAD,
+                  .verb = op->verb ? op->verb : "wait",
+                  .object = op->object ? op->object(arg) : NULL,
+                  .awaited = op->awaited ? op->awaited(arg) : NULL,
+                  .serves = run_served(state),
+                  .since_ns = cot_clock_ns(),
+                  .deadline_ns = deadline_ns,
+                  .interpreter = state->id,
+                  .thread = cot_thread_self(),
+                  .thread_state = PyThreadState_Get()},
+        .host = state,
+    };
+    cot_waits_begin(record);
+}
+
+// When a signal handler has raised.
+static void
+delist_wait(cot_wait_record *record)
+{
+    PyThreadState *tstate = PyEval_SaveThread();
+    cot_waits_end(record);
+    PyEval_RestoreThread(tstate);
+}
+
+static bool
+is_over(cot_status status, int64_t until_ns, int64_t deadline_ns)
+{
+    return status != COT_SIGNALLED
+           && (status != COT_TIMED_OUT || until_ns == deadline_ns);
+}
+
+static int
+wait_detached(module_state *state, const blocking_op *op, void *arg,
+              cot_parker *parker, int64_t deadline_ns, cot_status *status)
+{
+    bool needs_slices = block_needs_slices(state);
+    cot_wait_record record;
+    list_wait(&record, state, op, arg, deadline_ns);
+    for (;;) {
+        if (block_check_signals(state) < 0) {
+            delist_wait(&record);
+            return -1;
+        }
+        int64_t until_ns = deadline_ns;
+        if (needs_slices) {
+            int64_t slice_ns = cot_clock_after(BLOCK_SLICE);
+            until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
+        }
+        PyThreadState *tstate = PyEval_SaveThread();
+        *status = op->attempt(arg, parker, until_ns);
+        bool is_done = is_over(*status, until_ns, deadline_ns);
+        if (is_done) {
+            cot_waits_end(&record);
+        }
+        PyEval_RestoreThread(tstate);
+        if (*status == COT_INTERRUPTED) {
+            return take_interrupt(state, parker);
+        }
+        if (is_done) {
+            return 0;
+        }
+    }
+}
+
 int
 cot_block(module_state *state, const blocking_op *op, void *arg,
           int64_t deadline_ns, cot_status *status)
@@ -70,27 +141,7 @@ cot_block(module_state *state, const blocking_op *op, void *arg,
     if (poll_attached(op, arg, parker, status)) {
         return 0;
     }
-    bool needs_slices = block_needs_slices(state);
-    for (;;) {
-        if (block_check_signals(state) < 0) {
-            return -1;
-        }
-        int64_t until_ns = deadline_ns;
-        if (needs_slices) {
-            int64_t slice_ns = cot_clock_after(BLOCK_SLICE);
-            until_ns = slice_ns < deadline_ns ? slice_ns : deadline_ns;
-        }
-        PyThreadState *tstate = PyEval_SaveThread();
-        *status = op->attempt(arg, parker, until_ns);
-        PyEval_RestoreThread(tstate);
-        if (*status == COT_INTERRUPTED) {
-            return take_interrupt(state, parker);
-        }
-        if (*status != COT_SIGNALLED
-            && (*status != COT_TIMED_OUT || until_ns == deadline_ns)) {
-            return 0;
-        }
-    }
+    return wait_detached(state, op, arg, parker, deadline_ns, status);
 }
 
 int

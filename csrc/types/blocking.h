@@ -15,6 +15,14 @@
 typedef struct {
     bool (*is_ready)(void *arg);  // a hint; no waiting
     cot_status (*attempt)(void *arg, cot_parker *parker, int64_t deadline_ns);
+
+    // For coterie.debug, which lists who waits.  What the caller called: "get",
+    // or "Future.result" for what is no shared object.
+    const char *verb;
+    // The object that is waited for, lent: it lives until the wait is over; or
+    // NULL, or the call: compared, never followed.
+    cot_object *(*object)(void *arg);
+    const void *(*awaited)(void *arg);
 } blocking_op;
 
 // 0 with what the operation answered in *status (COT_TIMED_OUT once the

@@ -11,6 +11,7 @@
 typedef struct {
     cot_broadcast *broadcast;
     cot_message *message;
+    cot_object *end;
 } delivery;
 
 static bool
@@ -28,7 +29,13 @@ attempt_send(void *arg, cot_parker *parker, int64_t deadline_ns)
                               send->message);
 }
 
-static const blocking_op send_op = {can_send, attempt_send};
+static cot_object *
+end_of(void *arg)
+{
+    return ((delivery *)arg)->end;
+}
+
+static const blocking_op send_op = {can_send, attempt_send, "send", end_of};
 
 static int
 send_message(module_state *state, delivery *send, int64_t deadline_ns,
@@ -47,11 +54,15 @@ send_message(module_state *state, delivery *send, int64_t deadline_ns,
 }
 
 int
-broadcast_block_to_send(module_state *state, cot_broadcast *broadcast,
+broadcast_block_to_send(module_state *state, cot_object *end,
                         cot_payload *payload, int64_t deadline_ns,
                         cot_status *status)
 {
-    delivery send = {broadcast, cot_message_create(payload)};
+    delivery send = {
+        cot_broadcast_of_end(end),
+        cot_message_create(payload),
+        end,
+    };
     if (send.message == NULL) {
         cot_payload_destroy(payload);
         *status = COT_NO_MEMORY;
@@ -81,7 +92,18 @@ attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
                                  &recv->message);
 }
 
-static const blocking_op recv_op = {can_recv, attempt_recv};
+static cot_object *
+subscription_of(void *arg)
+{
+    return cot_subscription_object(((reception *)arg)->subscription);
+}
+
+static const blocking_op recv_op = {
+    can_recv,
+    attempt_recv,
+    "recv",
+    subscription_of,
+};
 
 int
 subscription_block_to_recv(module_state *state, cot_subscription *subscription,

@@ -9,10 +9,10 @@
 
 extern PyType_Spec cot_source_spec;
 
-// Sends the payload, waiting by cot_block and answering as it does; adopts it in
+// Sends the payload by the end, waiting by cot_block and answering as it does; adopts it in
 // any case.  COT_OK also if the deadline has passed when some have the item, and
 // it stays in line for the others.
-int broadcast_block_to_send(module_state *state, cot_broadcast *broadcast,
+int broadcast_block_to_send(module_state *state, cot_object *end,
                             cot_payload *payload, int64_t deadline_ns,
                             cot_status *status);
 

@@ -177,7 +177,8 @@ channel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 typedef struct {
     cot_channel *channel;
     cot_payload *payload;
-    bool waits;  // has not to be done at once
+    bool waits;       // has not to be done at once
+    cot_object *end;  // borrowed: whose method it is
 } transfer;
 
 // Before it detaches the thread, cot_block looks for a moment whether it need
@@ -230,15 +231,21 @@ attempt_recv(void *arg, cot_parker *parker, int64_t deadline_ns)
     return status_of_look(recv, deadline_ns, status);
 }
 
-static const blocking_op send_op = {can_send, attempt_send};
-static const blocking_op recv_op = {can_recv, attempt_recv};
+static cot_object *
+end_of(void *arg)
+{
+    return ((transfer *)arg)->end;
+}
+
+static const blocking_op send_op = {can_send, attempt_send, "send", end_of};
+static const blocking_op recv_op = {can_recv, attempt_recv, "recv", end_of};
 
 int
 channel_block_to_send(module_state *state, cot_channel *channel,
-                      cot_payload *payload, int64_t deadline_ns,
-                      cot_status *status)
+                      cot_object *end, cot_payload *payload,
+                      int64_t deadline_ns, cot_status *status)
 {
-    transfer send = {channel, payload, deadline_ns != COT_NOW};
+    transfer send = {channel, payload, deadline_ns != COT_NOW, end};
     int failed = cot_block(state, &send_op, &send, deadline_ns, status);
     if (failed || *status != COT_OK) {
         cot_payload_destroy(payload);
@@ -248,10 +255,14 @@ channel_block_to_send(module_state *state, cot_channel *channel,
 
 int
 channel_block_to_recv(module_state *state, cot_channel *channel,
-                      int64_t deadline_ns, cot_status *status,
+                      cot_object *end, int64_t deadline_ns, cot_status *status,
                       cot_payload **payload)
 {
-    transfer recv = {.channel = channel, .waits = deadline_ns != COT_NOW};
+    transfer recv = {
+        .channel = channel,
+        .waits = deadline_ns != COT_NOW,
+        .end = end,
+    };
     buffer_owner_reclaim(state->buffers);
     int failed = cot_block(state, &recv_op, &recv, deadline_ns, status);
     *payload = recv.payload;
@@ -330,7 +341,8 @@ send_and_wait(PyObject *op, PyObject *const *values, bool as_buffer)
     }
     cot_payload *payload = make_payload(op, values[0], as_buffer, values[2]);
     if (payload == NULL
-        || channel_block_to_send(state_of(op), channel_of(op), payload,
+        || channel_block_to_send(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, payload,
                                  deadline_ns, &status)
                < 0) {
         return NULL;
@@ -473,7 +485,8 @@ recv_channel_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     cot_payload *payload;
     if (parse_arguments(&recv, args, nargs, kwnames, values) < 0
         || deadline_from_timeout(values[0], false, &deadline_ns) < 0
-        || channel_block_to_recv(state_of(op), channel_of(op), deadline_ns,
+        || channel_block_to_recv(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, deadline_ns,
                                  &status, &payload)
                < 0) {
         return NULL;
@@ -496,7 +509,8 @@ recv_channel_recv_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     cot_status status;
     cot_payload *payload;
     if (parse_arguments(&recv_nowait, args, nargs, kwnames, values) < 0
-        || channel_block_to_recv(state_of(op), channel_of(op), COT_NOW,
+        || channel_block_to_recv(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, COT_NOW,
                                  &status, &payload)
                < 0) {
         return NULL;

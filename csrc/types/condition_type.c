@@ -145,7 +145,14 @@ attempt_wait(void *arg, cot_parker *parker, int64_t deadline_ns)
                                  deadline_ns);
 }
 
-static const blocking_op wait_op = {is_notified, attempt_wait};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_condition_object(((standing *)arg)->condition);
+}
+
+static const blocking_op wait_op = {is_notified, attempt_wait, "wait",
+                                    object_of};
 
 // Comes back with the lock, whatever happens: an interrupt, or the end of the
 // one who had it, is raised once it is held.  -1 with an exception set.
@@ -267,7 +274,7 @@ begin_acquire(turn *own, PyObject *value)
 
 const waitable waitable_condition_acquire = {
     .name = "acquire",
-    .op = {lock_can_acquire, lock_attempt_acquire},
+    .op = &lock_acquire_op,
     .begin = begin_acquire,
     .finish = lock_finish_turn,
 };
@@ -315,7 +322,7 @@ drop_wait(turn *own)
 
 const waitable waitable_condition_wait = {
     .name = "wait",
-    .op = {is_notified, attempt_wait},
+    .op = &wait_op,
     .begin = begin_wait,
     .finish = finish_wait,
     .drop = drop_wait,

@@ -86,7 +86,8 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_outbox_join(arg, parker, deadline_ns);
 }
 
-static const blocking_op join_op = {never_ready, attempt_join};
+static const blocking_op join_op = {never_ready, attempt_join,
+                                    "the end of the interpreter"};
 
 int
 dispatcher_end(module_state *state, int64_t deadline_ns)

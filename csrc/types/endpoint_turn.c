@@ -7,6 +7,14 @@
 #include "types/shared.h"
 #include "types/waitable.h"
 
+// Of any: an operation's argument is the room of its turn.
+static cot_object *
+end_of(void *arg)
+{
+    const turn *own = (turn *)((char *)arg - offsetof(turn, room));
+    return SharedObject_CAST(own->target)->object;
+}
+
 // ---- a channel -----------------------------------------------------------
 
 static bool
@@ -109,9 +117,16 @@ finish_recv_message(turn *own, cot_status status)
     return item;
 }
 
+static const blocking_op recv_message_op = {
+    can_recv_message,
+    attempt_recv_message,
+    "recv",
+    end_of,
+};
+
 static const waitable recv_message = {
     .name = "recv",
-    .op = {can_recv_message, attempt_recv_message},
+    .op = &recv_message_op,
     .finish = finish_recv_message,
 };
 
@@ -148,9 +163,16 @@ finish_offer(turn *own, cot_status status)
     return answer_send(own->state, status);
 }
 
+static const blocking_op offer_op = {
+    can_offer,
+    attempt_offer,
+    "send",
+    end_of,
+};
+
 static const waitable offer_message = {
     .name = "send",
-    .op = {can_offer, attempt_offer},
+    .op = &offer_op,
     .finish = finish_offer,
     .drop = drop_offer,
 };
@@ -212,9 +234,23 @@ begin_send_buffer(turn *own, PyObject *value)
     return begin_payload(own, channel_encode(own->state, value, true));
 }
 
+static const blocking_op recv_op = {
+    can_recv,
+    cot_channel_attempt_recv,
+    "recv",
+    end_of,
+};
+
+static const blocking_op send_op = {
+    can_send,
+    cot_channel_attempt_send,
+    "send",
+    end_of,
+};
+
 const waitable waitable_recv = {
     .name = "recv",
-    .op = {can_recv, cot_channel_attempt_recv},
+    .op = &recv_op,
     .withdraw = cot_channel_withdraw_recv,
     .begin = begin_recv,
     .finish = finish_recv,
@@ -223,7 +259,7 @@ const waitable waitable_recv = {
 
 const waitable waitable_send = {
     .name = "send",
-    .op = {can_send, cot_channel_attempt_send},
+    .op = &send_op,
     .withdraw = cot_channel_withdraw_send,
     .begin = begin_send,
     .finish = finish_send,
@@ -233,7 +269,7 @@ const waitable waitable_send = {
 
 const waitable waitable_send_buffer = {
     .name = "send_buffer",
-    .op = {can_send, cot_channel_attempt_send},
+    .op = &send_op,
     .withdraw = cot_channel_withdraw_send,
     .begin = begin_send_buffer,
     .finish = finish_send,

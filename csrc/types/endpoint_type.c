@@ -182,11 +182,12 @@ describe(PyObject *op, PyObject *capacity, size_t len, bool is_closed)
 
 static int
 receive_from_channel(module_state *state, cot_channel *channel,
-                     int64_t deadline_ns, cot_status *status, PyObject **item)
+                     cot_object *end, int64_t deadline_ns, cot_status *status,
+                     PyObject **item)
 {
     cot_payload *payload;
-    int failed = channel_block_to_recv(state, channel, deadline_ns, status,
-                                       &payload);
+    int failed = channel_block_to_recv(state, channel, end, deadline_ns,
+                                       status, &payload);
     if (failed || *status != COT_OK) {
         return failed;
     }
@@ -216,8 +217,9 @@ receive(PyObject *op, int64_t deadline_ns, cot_status *status, PyObject **item)
 {
     cot_channel *channel = channel_of(op);
     *item = NULL;
-    return channel ? receive_from_channel(state_of(op), channel, deadline_ns,
-                                          status, item)
+    return channel ? receive_from_channel(state_of(op), channel,
+                                          SharedObject_CAST(op)->object,
+                                          deadline_ns, status, item)
                    : receive_as_subscriber(state_of(op), subscription_of(op),
                                            deadline_ns, status, item);
 }
@@ -357,9 +359,11 @@ send_object(PyObject *op, PyObject *obj, int64_t deadline_ns, bool as_buffer)
     }
     cot_status status;
     int failed = channel
-                     ? channel_block_to_send(state, channel, payload,
-                                             deadline_ns, &status)
-                     : broadcast_block_to_send(state, broadcast_of(op),
+                     ? channel_block_to_send(state, channel,
+                                             SharedObject_CAST(op)->object,
+                                             payload, deadline_ns, &status)
+                     : broadcast_block_to_send(state,
+                                               SharedObject_CAST(op)->object,
                                                payload, deadline_ns, &status);
     if (failed) {
         return NULL;

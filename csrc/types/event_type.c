@@ -83,7 +83,13 @@ attempt_wait(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_event_wait(own->event, own->sets, parker, deadline_ns);
 }
 
-static const blocking_op wait_op = {is_over, attempt_wait};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_event_object(((event_wait_arg *)arg)->event);
+}
+
+static const blocking_op wait_op = {is_over, attempt_wait, "wait", object_of};
 
 PyDoc_STRVAR(wait_doc, "wait($self, /, timeout=None)\n--\n\n"
                        "Wait until the event is set.\n\n"
@@ -129,7 +135,7 @@ finish_wait(turn *own, cot_status status)
 
 const waitable waitable_event_wait = {
     .name = "wait",
-    .op = {is_over, attempt_wait},
+    .op = &wait_op,
     .begin = begin_wait,
     .finish = finish_wait,
 };

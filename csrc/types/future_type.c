@@ -270,7 +270,14 @@ attempt_task(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_task_wait(arg, parker, deadline_ns);
 }
 
-static const blocking_op task_op = {is_task_done, attempt_task};
+static const void *
+task_of(void *arg)
+{
+    return arg;
+}
+
+static const blocking_op task_op = {is_task_done, attempt_task,
+                                    "Future.result", NULL, task_of};
 
 // Of a task that is done.
 static int
@@ -377,6 +384,15 @@ attempt_future(void *arg, cot_parker *parker, int64_t deadline_ns)
                               : cot_task_wait(self->task, parker, deadline_ns);
 }
 
+static const void *
+future_task_of(void *arg)
+{
+    return FutureObject_CAST(arg)->task;
+}
+
+static const blocking_op result_op = {is_future_done, attempt_future,
+                                      "Future.result", NULL, future_task_of};
+
 static int
 begin_result(turn *own, PyObject *value)
 {
@@ -401,7 +417,7 @@ finish_result(turn *own, cot_status status)
 
 const waitable waitable_future_result = {
     .name = "result",
-    .op = {is_future_done, attempt_future},
+    .op = &result_op,
     .begin = begin_result,
     .finish = finish_result,
 };

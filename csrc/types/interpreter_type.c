@@ -154,6 +154,7 @@ furnish(const cot_interpreter *interpreter)
     host->module = module;
     host->run.state = state;
     state->id = interpreter->id;
+    cot_home_settle(state->home, state->id);
     return 0;
 }
 
@@ -684,7 +685,8 @@ attempt_wait(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_interpreter_wait_closed(arg, parker, deadline_ns);
 }
 
-static const blocking_op wait_op = {is_closed, attempt_wait};
+static const blocking_op wait_op = {is_closed, attempt_wait,
+                                    "the end of the interpreter"};
 
 // One that is being ended: a new reference, or NULL.
 static cot_interpreter *
@@ -985,7 +987,8 @@ attempt_close(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_interpreter_begin_close(arg, parker, deadline_ns);
 }
 
-static const blocking_op close_op = {is_idle, attempt_close};
+static const blocking_op close_op = {is_idle, attempt_close,
+                                     "Interpreter.close"};
 
 PyDoc_STRVAR(close_doc,
              "_close($self, timeout, seconds, /)\n--\n\n"

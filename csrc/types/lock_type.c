@@ -96,20 +96,31 @@ typedef struct {
     cot_owner owner;
 } acquisition;
 
-bool
-lock_can_acquire(void *arg)
+static bool
+can_acquire(void *arg)
 {
     return cot_mutex_can_acquire(((acquisition *)arg)->mutex);
 }
 
-cot_status
-lock_attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
+static cot_status
+attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
     acquisition *own = arg;
     return cot_mutex_acquire(own->mutex, own->owner, parker, deadline_ns);
 }
 
-static const blocking_op acquire_op = {lock_can_acquire, lock_attempt_acquire};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_mutex_object(((acquisition *)arg)->mutex);
+}
+
+const blocking_op lock_acquire_op = {
+    can_acquire,
+    attempt_acquire,
+    "acquire",
+    object_of,
+};
 
 int
 lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
@@ -120,7 +131,7 @@ lock_block(module_state *state, cot_mutex *mutex, int64_t deadline_ns,
     if (*status != COT_TIMED_OUT || deadline_ns == COT_NOW) {
         return 0;
     }
-    return cot_block(state, &acquire_op, &own, deadline_ns, status);
+    return cot_block(state, &lock_acquire_op, &own, deadline_ns, status);
 }
 
 int
@@ -280,7 +291,7 @@ begin_acquire(turn *own, PyObject *value)
 
 const waitable waitable_lock_acquire = {
     .name = "acquire",
-    .op = {lock_can_acquire, lock_attempt_acquire},
+    .op = &lock_acquire_op,
     .begin = begin_acquire,
     .finish = lock_finish_turn,
 };

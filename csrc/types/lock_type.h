@@ -30,9 +30,7 @@ PyObject *lock_release_mutex(module_state *state, cot_mutex *mutex);
 cot_owner lock_owner(module_state *state, const cot_mutex *mutex);
 
 // A turn's acquire of the mutex (types/waitable.h).
-bool lock_can_acquire(void *arg);
-cot_status lock_attempt_acquire(void *arg, cot_parker *parker,
-                                int64_t deadline_ns);
+extern const blocking_op lock_acquire_op;
 void lock_begin_turn(turn *own, cot_mutex *mutex);
 PyObject *lock_finish_turn(turn *own, cot_status status);
 

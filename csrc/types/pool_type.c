@@ -449,7 +449,8 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_pool_join(arg, parker, deadline_ns);
 }
 
-static const blocking_op join_op = {has_no_workers, attempt_join};
+static const blocking_op join_op = {has_no_workers, attempt_join,
+                                    "Executor.shutdown"};
 
 static PyObject *
 pool_join(PyObject *op, PyObject *timeout)

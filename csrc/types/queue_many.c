@@ -35,7 +35,14 @@ attempt_put(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_queue_put_many(put->queue, parker, deadline_ns, &put->batch);
 }
 
-static const blocking_op put_op = {can_put, attempt_put};
+static cot_object *
+queue_of_transfer(void *arg)
+{
+    return cot_queue_object(((transfer *)arg)->queue);
+}
+
+static const blocking_op put_op = {can_put, attempt_put, "put_many",
+                                   queue_of_transfer};
 
 static int
 add_item(PyObject *op, PyObject *item, cot_batch *batch)
@@ -134,7 +141,8 @@ attempt_get(void *arg, cot_parker *parker, int64_t deadline_ns)
                               &get->batch);
 }
 
-static const blocking_op get_op = {can_get, attempt_get};
+static const blocking_op get_op = {can_get, attempt_get, "get_many",
+                                   queue_of_transfer};
 
 // Back into the queue with all but the first `count`, which are destroyed.
 static void

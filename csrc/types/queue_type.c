@@ -153,9 +153,24 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_queue_join(arg, parker, deadline_ns);
 }
 
-static const blocking_op put_op = {can_put, attempt_put};
-static const blocking_op get_op = {can_get, attempt_get};
-static const blocking_op join_op = {is_done, attempt_join};
+static cot_object *
+queue_of_transfer(void *arg)
+{
+    return cot_queue_object(((transfer *)arg)->queue);
+}
+
+static cot_object *
+queue_of_join(void *arg)
+{
+    return cot_queue_object(arg);
+}
+
+static const blocking_op put_op = {can_put, attempt_put, "put",
+                                   queue_of_transfer};
+static const blocking_op get_op = {can_get, attempt_get, "get",
+                                   queue_of_transfer};
+static const blocking_op join_op = {is_done, attempt_join, "join",
+                                    queue_of_join};
 
 PyObject *
 raise_from_queue(module_state *state, cot_status status, lazy_name when_late)
@@ -370,7 +385,7 @@ finish_put(turn *own, cot_status status)
 
 const waitable waitable_queue_put = {
     .name = "put",
-    .op = {can_put, attempt_put},
+    .op = &put_op,
     .begin = begin_put,
     .finish = finish_put,
     .drop = drop_put,
@@ -392,7 +407,7 @@ finish_get(turn *own, cot_status status)
 
 const waitable waitable_queue_get = {
     .name = "get",
-    .op = {can_get, attempt_get},
+    .op = &get_op,
     .begin = begin_get,
     .finish = finish_get,
 };
@@ -417,7 +432,7 @@ finish_join(turn *own, cot_status status)
 
 const waitable waitable_queue_join = {
     .name = "join",
-    .op = {is_done, attempt_join},
+    .op = &join_op,
     .begin = begin_join,
     .finish = finish_join,
 };

@@ -10,6 +10,13 @@ run_parker(const module_state *state, cot_parker *local)
     return host && host->thread == cot_thread_self() ? host->parker : local;
 }
 
+const void *
+run_served(const module_state *state)
+{
+    const run_host *host = state->host;
+    return host && host->thread == cot_thread_self() ? host->serves : NULL;
+}
+
 // ---- calls ---------------------------------------------------------------
 
 int

@@ -19,11 +19,15 @@ struct run_host {
     cot_parker *parker;   // borrowed: of this thread's waits
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
-    bool cancels;  // a call that ends by Interrupted counts as cancelled
+    const void *serves;  // what it runs now: compared, never followed; or NULL
+    bool cancels;        // a call that ends by Interrupted counts as cancelled
 };
 
 // What the current thread of this interpreter waits with.
 cot_parker *run_parker(const module_state *state, cot_parker *local);
+
+// The call that this thread runs for others, or NULL.
+const void *run_served(const module_state *state);
 
 // Before the call, in the asker's interpreter: what to reference (a new
 // reference).  What cannot be referenced by itself goes among the arguments, and

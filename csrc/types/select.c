@@ -8,7 +8,7 @@ is_any_ready(void *arg)
 {
     const selection *own = arg;
     for (size_t i = 0; i < own->len; i++) {
-        if (own->turns[i].how->op.is_ready(own->turns[i].arg)) {
+        if (own->turns[i].how->op->is_ready(own->turns[i].arg)) {
             return true;
         }
     }
@@ -22,7 +22,8 @@ attempt_any(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_choice_wait(&own->choice, parker, deadline_ns);
 }
 
-static const blocking_op select_op = {is_any_ready, attempt_any};
+static const blocking_op select_op = {is_any_ready, attempt_any,
+                                      "coterie.select"};
 
 typedef struct {
     PyObject *timeout;        // lent, or NULL

@@ -26,7 +26,7 @@ selection_add(selection *own, module_state *state, PyObject *target,
         return -1;
     }
     own->cases[own->len++] = (cot_case){
-        .attempt = one->how->op.attempt,
+        .attempt = one->how->op->attempt,
         .withdraw = one->how->withdraw,
         .arg = one->arg,
     };

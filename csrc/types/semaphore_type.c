@@ -72,7 +72,14 @@ attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
     return cot_semaphore_acquire(arg, parker, deadline_ns);
 }
 
-static const blocking_op acquire_op = {can_acquire, attempt_acquire};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_semaphore_object(arg);
+}
+
+static const blocking_op acquire_op = {can_acquire, attempt_acquire, "acquire",
+                                       object_of};
 
 static PyObject *
 acquire_until(PyObject *op, int64_t deadline_ns)
@@ -182,7 +189,7 @@ finish_acquire(turn *own, cot_status status)
 
 const waitable waitable_semaphore_acquire = {
     .name = "acquire",
-    .op = {can_acquire, attempt_acquire},
+    .op = &acquire_op,
     .begin = begin_acquire,
     .finish = finish_acquire,
 };

@@ -34,8 +34,8 @@ typedef struct {
      + 0 * sizeof(char[sizeof(type) <= sizeof((own)->room) ? 1 : -1]))
 
 struct waitable {
-    const char *name;  // of the operation: "get"
-    blocking_op op;
+    const char *name;                   // of the operation: "get"
+    const blocking_op *op;              // borrowed, static
     cot_status (*withdraw)(void *arg);  // see cot_case; or NULL
     // -1 with an exception set.  `value` is lent: the item, or NULL.  May put
     // another in its place (own->how).

@@ -98,11 +98,13 @@ static void
 run_task(module_state *state, cot_worker *worker, cot_task *task)
 {
     cot_payload *outcome = NULL;
+    state->host->serves = task;
     PyObject *result = run_call(state, (cot_function *)task->function,
                                 task->call, task->call_kind);
     cot_outcome_kind kind = run_outcome(state, result, &outcome);
     // From here on no interrupt of this task comes any more; all under the GIL.
     cot_worker_end_task(worker);
+    state->host->serves = NULL;
     run_calm(state->host);
     drop_shared_arguments(task);
     // The asker goes on first; freeing what the call left can wait.

@@ -27,6 +27,7 @@ __all__ = [
     "aio",
     "channel",
     "create_channel",
+    "debug",
     "dumps",
     "executor",
     "interpreters",
@@ -61,6 +62,7 @@ _HOMES = {
 }
 
 _MODULES = frozenset({"aio", "channel", "executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset({"aio", "debug", "executor", "interpreters", "queue", "sync"})
 
 
 def __getattr__(name):

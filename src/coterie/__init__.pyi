@@ -1,4 +1,4 @@
-from coterie import aio, channel, executor, interpreters, queue, sync
+from coterie import aio, channel, debug, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -36,6 +36,7 @@ __all__ = [
     "aio",
     "channel",
     "create_channel",
+    "debug",
     "dumps",
     "executor",
     "interpreters",

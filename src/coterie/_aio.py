@@ -33,6 +33,9 @@ class _Hub(Protocol):
     def task(self) -> Any:
         """Return the task that runs now."""
 
+    def name(self) -> str:
+        """Return its name."""
+
     async def before(self) -> None:
         """Do what is this loop's custom before an operation."""
 
@@ -56,6 +59,10 @@ class _AsyncioHub:
 
     def task(self) -> Any:
         return self._asyncio.current_task()
+
+    def name(self) -> str:
+        task = self._asyncio.current_task()
+        return "" if task is None else task.get_name()
 
     async def before(self) -> None:
         pass
@@ -117,6 +124,9 @@ class _TrioHub:
 
     def task(self) -> Any:
         return self._trio.lowlevel.current_task()
+
+    def name(self) -> str:
+        return str(self._trio.lowlevel.current_task().name)
 
     async def before(self) -> None:
         await self._trio.lowlevel.checkpoint_if_cancelled()
@@ -215,6 +225,7 @@ async def _outcome(
 ) -> tuple[int, Any] | None:
     """Return what was done, or None: time is up for all of several cases."""
     try:
+        wait.label = hub.name()
         await hub.before()
         outcome = wait.step()
         if outcome is not None:

@@ -175,17 +175,37 @@ memory_may_run_out(void)
     CHECK_EQ(fail_each_allocation(create_home, NULL), 2);
 }
 
+static void
+a_home_is_found_while_it_lives(void)
+{
+    cot_home *homes[3];
+    uint64_t ids[3];
+    for (int i = 0; i < 3; i++) {
+        homes[i] = cot_home_create();
+        ids[i] = cot_home_id(homes[i]);
+        CHECK_EQ(cot_home_find_interpreter(ids[i]), -1);
+        cot_home_settle(homes[i], 10 + i);
+    }
+    cot_home_settle(homes[2], 20);
+    CHECK_EQ(cot_home_find_interpreter(ids[0]), 10);
+    CHECK_EQ(cot_home_find_interpreter(ids[2]), 20);
+    cot_home_unref(homes[1]);
+    CHECK_EQ(cot_home_find_interpreter(ids[1]), -1);
+    CHECK_EQ(cot_home_find_interpreter(ids[0]), 10);
+    cot_home_unref(homes[0]);
+    cot_home_unref(homes[2]);
+    CHECK_EQ(cot_home_find_interpreter(ids[0]), -1);
+    CHECK_EQ(cot_home_find_interpreter(ids[2]), -1);
+}
+
 int
 main(int argc, char **argv)
 {
     static const test_case tests[] = {
-        TEST(a_home_is_empty_at_first),
-        TEST(each_worker_is_visited),
-        TEST(a_join_waits_for_the_last),
-        TEST(a_join_may_end_early),
-        TEST(the_last_holder_frees_it),
-        TEST(memory_may_run_out),
-        {0},
+        TEST(a_home_is_empty_at_first),       TEST(each_worker_is_visited),
+        TEST(a_join_waits_for_the_last),      TEST(a_join_may_end_early),
+        TEST(the_last_holder_frees_it),       TEST(memory_may_run_out),
+        TEST(a_home_is_found_while_it_lives), {0},
     };
     return run_tests(tests, argc, argv);
 }

@@ -224,6 +224,25 @@ who_waits_gets_it_from_one_who_is_faster(void)
     drop(both.mutex);
 }
 
+static void
+its_holder_is_known(void)
+{
+    cot_owner owner;
+    for (int is_recursive = 0; is_recursive < 2; is_recursive++) {
+        cot_mutex *mutex = cot_mutex_create(is_recursive);
+        CHECK(!cot_mutex_holder(mutex, &owner));
+        cot_status status = cot_mutex_acquire(mutex, cot_owner_here(5), NULL,
+                                              COT_NOW);
+        CHECK_EQ(status, COT_OK);
+        CHECK(cot_mutex_holder(mutex, &owner));
+        CHECK_EQ(owner.home, 5);
+        CHECK_EQ(owner.actor, is_recursive ? cot_thread_self() : 0);
+        CHECK_EQ(cot_mutex_release(mutex, cot_owner_here(5)), COT_OK);
+        CHECK(!cot_mutex_holder(mutex, &owner));
+        drop(mutex);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -234,6 +253,7 @@ main(int argc, char **argv)
         TEST(one_of_those_who_wait_hears_of_it),
         TEST(nobody_is_inside_at_once_and_nobody_is_forgotten),
         TEST(who_waits_gets_it_from_one_who_is_faster),
+        TEST(its_holder_is_known),
         {0},
     };
     return run_tests(tests, argc, argv);

@@ -99,6 +99,14 @@ cot_thread_self(void)
     return (cot_thread_ident)pthread_self();
 }
 
+void
+cot_thread_name(cot_thread_ident thread, char *name, size_t size)
+{
+    if (pthread_getname_np((pthread_t)thread, name, size) != 0) {
+        name[0] = '\0';
+    }
+}
+
 bool
 cot_thread_is_first(void)
 {
