@@ -8,6 +8,7 @@
 #include "types/arguments.h"
 #include "types/async_wait.h"
 #include "types/awaiting.h"
+#include "types/barrier_type.h"
 #include "types/blocking.h"
 #include "types/broadcast_type.h"
 #include "types/channel_type.h"
@@ -80,6 +81,7 @@ static const type_row type_rows[] = {
      offsetof(module_state, bounded_semaphore_type), 0},
     {"Inbox", &cot_inbox_spec, offsetof(module_state, inbox_type), 0},
     {"Wait", &cot_wait_spec, offsetof(module_state, wait_type), 0},
+    {"Barrier", &cot_barrier_spec, offsetof(module_state, barrier_type), 0},
 };
 
 typedef enum {
@@ -522,6 +524,7 @@ static const struct {
     {&cot_semaphore_class, offsetof(module_state, semaphore_type)},
     {&cot_bounded_semaphore_class,
      offsetof(module_state, bounded_semaphore_type)},
+    {&cot_barrier_class, offsetof(module_state, barrier_type)},
 };
 
 static cot_object *

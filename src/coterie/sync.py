@@ -3,9 +3,13 @@
 Each can be sent; on the other side it is the same one.
 """
 
+import threading as _threading
+
 from coterie._core import (
+    Barrier,
     BoundedSemaphore,
     Condition,
+    CoterieError,
     Event,
     Lock,
     OwnerDied,
@@ -14,7 +18,9 @@ from coterie._core import (
 )
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
+    "BrokenBarrierError",
     "Condition",
     "Event",
     "Lock",
@@ -22,3 +28,7 @@ __all__ = [
     "RLock",
     "Semaphore",
 ]
+
+
+class BrokenBarrierError(CoterieError, _threading.BrokenBarrierError):
+    """The barrier is broken, or was reset."""
