@@ -98,6 +98,12 @@ typedef struct {
     PyTypeObject *wait_type;
     PyTypeObject *inbox_type;
     PyTypeObject *barrier_type;
+    PyTypeObject *rwlock_type;
+    PyTypeObject *rwlock_hold_type;
+    PyTypeObject *once_type;
+    PyTypeObject *atomic_int_type;
+    PyTypeObject *atomic_flag_type;
+    PyTypeObject *atomic_reference_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;
