@@ -16,13 +16,14 @@ struct cot_barrier_round {
 
 struct cot_barrier {
     cot_object object;
-    size_t parties;            // constant
-    cot_payload *action;       // owned, constant, or NULL
-    double timeout;            // constant
-    cot_lock lock;             // guards all below
-    cot_barrier_round *round;  // counted: the one that fills or closes, or NULL
-    atomic_size_t len;         // of it
-    atomic_bool is_closing;    // so is the round
+    size_t parties;       // constant
+    cot_payload *action;  // owned, constant, or NULL
+    double timeout;       // constant
+    cot_lock lock;        // guards all below
+    cot_barrier_round
+        *round;              // counted: the one that fills or closes, or NULL
+    atomic_size_t len;       // of it
+    atomic_bool is_closing;  // so is the round
     atomic_bool is_broken;
     cot_waitlist waiters;
 };

@@ -45,10 +45,11 @@ cot_object *cot_barrier_object(cot_barrier *barrier);
 cot_barrier *cot_barrier_from_object(cot_object *object);
 
 // Waits until the outcome is known (COT_OK); again, if need be.
-COT_MUST_CHECK cot_status
-cot_barrier_wait_on(cot_barrier *barrier, cot_barrier_wait *wait,
-                    cot_parker *parker, int64_t deadline_ns,
-                    cot_barrier_outcome *outcome);
+COT_MUST_CHECK cot_status cot_barrier_wait_on(cot_barrier *barrier,
+                                              cot_barrier_wait *wait,
+                                              cot_parker *parker,
+                                              int64_t deadline_ns,
+                                              cot_barrier_outcome *outcome);
 
 // Its time is up: false, and the barrier is broken, or true: the last has come
 // and is at it, so it waits on, and is late if another round is needed.

@@ -9,11 +9,11 @@ typedef enum { IS_NEW, RUNS, IS_DONE } once_state;
 
 struct cot_once {
     cot_object object;
-    cot_lock lock;        // guards all below
-    atomic_int state;     // a once_state
-    uint64_t owner;       // who is at it
+    cot_lock lock;     // guards all below
+    atomic_int state;  // a once_state
+    uint64_t owner;    // who is at it
     cot_thread_ident thread;
-    cot_payload *value;   // owned; constant once it is done
+    cot_payload *value;  // owned; constant once it is done
     cot_waitlist waiters;
 };
 

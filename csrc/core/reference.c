@@ -9,9 +9,9 @@ struct cot_value {
 
 struct cot_reference {
     cot_object object;
-    cot_lock lock;              // guards all below
-    cot_value *value;           // shared: one reference
-    _Atomic(uint64_t) number;   // of the value; written under the lock
+    cot_lock lock;             // guards all below
+    cot_value *value;          // shared: one reference
+    _Atomic(uint64_t) number;  // of the value; written under the lock
 };
 
 // ---- values --------------------------------------------------------------

@@ -15,18 +15,18 @@ typedef struct hold {
 
 struct cot_rwlock {
     cot_object object;
-    cot_lock lock;              // guards all below
-    hold *holds;                // owned
-    atomic_size_t readers;      // all their counts
-    _Atomic(uint64_t) writer;   // the owner of the write hold, or 0
+    cot_lock lock;                     // guards all below
+    hold *holds;                       // owned
+    atomic_size_t readers;             // all their counts
+    _Atomic(uint64_t) writer;          // the owner of the write hold, or 0
     _Atomic(cot_thread_ident) thread;  // that wrote last
     atomic_bool is_broken;
-    uint64_t phase;  // how many write holds have ended
-    atomic_size_t waiting[2];   // counted waits, by side
-    atomic_size_t privileged;   // readers among them, who go before writers
+    uint64_t phase;            // how many write holds have ended
+    atomic_size_t waiting[2];  // counted waits, by side
+    atomic_size_t privileged;  // readers among them, who go before writers
     const cot_rwlock_wait *next_writer;  // borrowed: one that has waited too
                                          // long, or NULL
-    cot_waitlist lines[2];      // by side
+    cot_waitlist lines[2];               // by side
 };
 
 static void
@@ -323,10 +323,9 @@ cot_rwlock_can_acquire(const cot_rwlock *lock, const cot_rwlock_wait *wait)
     if (cot_rwlock_is_written(lock)) {
         return false;
     }
-    return wait->side == COT_READ
-               ? atomic_load(&lock->waiting[COT_WRITE]) == 0
-               : cot_rwlock_readers(lock) == 0
-                     && atomic_load(&lock->privileged) == 0;
+    return wait->side == COT_READ ? atomic_load(&lock->waiting[COT_WRITE]) == 0
+                                  : cot_rwlock_readers(lock) == 0
+                                        && atomic_load(&lock->privileged) == 0;
 }
 
 size_t

@@ -173,8 +173,10 @@ int_sub_number(PyObject *op, PyObject *arg)
     return change(op, arg, "n", COT_ATOMIC_SUB, true);
 }
 
-PyDoc_STRVAR(fetch_add_doc, "fetch_add($self, n, /)\n--\n\n"
-             "Add n: what it was before." "\n\n"
+PyDoc_STRVAR(fetch_add_doc,
+             "fetch_add($self, n, /)\n--\n\n"
+             "Add n: what it was before."
+             "\n\n"
              "Raises OverflowError, and changes nothing, if the result needs\n"
              "more than 64 bits.");
 
@@ -184,8 +186,10 @@ int_fetch_add(PyObject *op, PyObject *arg)
     return change(op, arg, "n", COT_ATOMIC_ADD, false);
 }
 
-PyDoc_STRVAR(fetch_sub_doc, "fetch_sub($self, n, /)\n--\n\n"
-             "Subtract n: what it was before." "\n\n"
+PyDoc_STRVAR(fetch_sub_doc,
+             "fetch_sub($self, n, /)\n--\n\n"
+             "Subtract n: what it was before."
+             "\n\n"
              "Raises OverflowError, and changes nothing, if the result needs\n"
              "more than 64 bits.");
 
@@ -195,7 +199,8 @@ int_fetch_sub(PyObject *op, PyObject *arg)
     return change(op, arg, "n", COT_ATOMIC_SUB, false);
 }
 
-PyDoc_STRVAR(fetch_and_doc, "fetch_and($self, n, /)\n--\n\n"
+PyDoc_STRVAR(fetch_and_doc,
+             "fetch_and($self, n, /)\n--\n\n"
              "Keep the bits that are in n too: what it was before.");
 
 static PyObject *
@@ -205,7 +210,7 @@ int_fetch_and(PyObject *op, PyObject *arg)
 }
 
 PyDoc_STRVAR(fetch_or_doc, "fetch_or($self, n, /)\n--\n\n"
-             "Add the bits of n: what it was before.");
+                           "Add the bits of n: what it was before.");
 
 static PyObject *
 int_fetch_or(PyObject *op, PyObject *arg)
@@ -214,7 +219,7 @@ int_fetch_or(PyObject *op, PyObject *arg)
 }
 
 PyDoc_STRVAR(fetch_xor_doc, "fetch_xor($self, n, /)\n--\n\n"
-             "Turn the bits of n round: what it was before.");
+                            "Turn the bits of n round: what it was before.");
 
 static PyObject *
 int_fetch_xor(PyObject *op, PyObject *arg)
@@ -222,7 +227,8 @@ int_fetch_xor(PyObject *op, PyObject *arg)
     return change(op, arg, "n", COT_ATOMIC_XOR, false);
 }
 
-PyDoc_STRVAR(fetch_max_doc, "fetch_max($self, n, /)\n--\n\n"
+PyDoc_STRVAR(fetch_max_doc,
+             "fetch_max($self, n, /)\n--\n\n"
              "Change it to n, if that is more: what it was before.");
 
 static PyObject *
@@ -231,7 +237,8 @@ int_fetch_max(PyObject *op, PyObject *arg)
     return change(op, arg, "n", COT_ATOMIC_MAX, false);
 }
 
-PyDoc_STRVAR(fetch_min_doc, "fetch_min($self, n, /)\n--\n\n"
+PyDoc_STRVAR(fetch_min_doc,
+             "fetch_min($self, n, /)\n--\n\n"
              "Change it to n, if that is less: what it was before.");
 
 static PyObject *
@@ -709,9 +716,8 @@ flag_test_and_set(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(cot_atomic_exchange(atomic_of(op), 1) != 0);
 }
 
-PyDoc_STRVAR(test_and_clear_doc,
-             "test_and_clear($self, /)\n--\n\n"
-             "Clear the flag: whether it was set before.");
+PyDoc_STRVAR(test_and_clear_doc, "test_and_clear($self, /)\n--\n\n"
+                                 "Clear the flag: whether it was set before.");
 
 static PyObject *
 flag_test_and_clear(PyObject *op, PyObject *Py_UNUSED(ignored))

@@ -314,8 +314,8 @@ barrier_get_broken(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyGetSetDef barrier_getset[] = {
-    {"parties", barrier_get_parties, NULL,
-     PyDoc_STR("How many have to come."), NULL},
+    {"parties", barrier_get_parties, NULL, PyDoc_STR("How many have to come."),
+     NULL},
     {"n_waiting", barrier_get_n_waiting, NULL,
      PyDoc_STR("How many wait at this moment."), NULL},
     {"broken", barrier_get_broken, NULL,

@@ -142,8 +142,8 @@ run(PyObject *op, const once_call_args *call)
 {
     module_state *state = state_of(op);
     cot_payload *payload = NULL;
-    PyObject *value = PyObject_Vectorcall(
-        call->args[0], call->args + 1, (size_t)call->nargs - 1, NULL);
+    PyObject *value = PyObject_Vectorcall(call->args[0], call->args + 1,
+                                          (size_t)call->nargs - 1, NULL);
     if (value != NULL && call->keeps_value) {
         payload = cot_encode(&state->codec, value);
         if (payload == NULL) {

@@ -38,10 +38,9 @@ find_in_item(module_state *state, PyObject *item, Py_ssize_t idx,
 {
     int found = find_mutable(state, item, path, type);
     if (found > 0) {
-        Py_XSETREF(*path, idx < 0
-                              ? PyUnicode_FromFormat("{...}%V", *path, "")
-                              : PyUnicode_FromFormat("[%zd]%V", idx, *path,
-                                                     ""));
+        Py_XSETREF(*path,
+                   idx < 0 ? PyUnicode_FromFormat("{...}%V", *path, "")
+                           : PyUnicode_FromFormat("[%zd]%V", idx, *path, ""));
         return *path ? 1 : -1;
     }
     return found;
@@ -115,11 +114,12 @@ check_immutable(module_state *state, PyObject *value, const char *name)
     PyTypeObject *type = NULL;
     int found = find_mutable(state, value, &path, &type);
     if (found > 0) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s%V must be None, a bool, int, float, complex, str or "
-                     "bytes, a tuple or frozenset of such, or a shared object, "
-                     "not %.200s",
-                     name, path, "", type->tp_name);
+        PyErr_Format(
+            PyExc_TypeError,
+            "%s%V must be None, a bool, int, float, complex, str or "
+            "bytes, a tuple or frozenset of such, or a shared object, "
+            "not %.200s",
+            name, path, "", type->tp_name);
     }
     Py_XDECREF(path);
     return found ? -1 : 0;

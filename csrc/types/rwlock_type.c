@@ -273,8 +273,8 @@ static PyType_Slot hold_slots[] = {
 PyType_Spec cot_rwlock_hold_spec = {
     .name = "coterie._core.RWLockHold",
     .basicsize = sizeof(HoldObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = hold_slots,
 };
 

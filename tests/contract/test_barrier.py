@@ -101,9 +101,7 @@ def test_each_gets_a_number(module, in_threads):
 @both_kinds
 def test_the_action_runs_in_the_last_comer(module, in_threads):
     threads = []
-    barrier = module.Barrier(
-        3, action=lambda: threads.append(threading.get_ident())
-    )
+    barrier = module.Barrier(3, action=lambda: threads.append(threading.get_ident()))
 
     def wait():
         number = barrier.wait()

@@ -1,5 +1,6 @@
 #include "core/barrier.h"
 
+#include "port/thread.h"
 #include "support/check.h"
 
 static cot_barrier *
@@ -272,7 +273,8 @@ meet_or_not(void *arg, size_t idx)
             die == 0 ? (int64_t)random_below(&random, 20) * COT_US
                      : 5 * COT_MS);
         if (die == 1) {
-            cot_parker_interrupt(&own->parkers[random_below(&random, PARTIES)]);
+            cot_parker_interrupt(
+                &own->parkers[random_below(&random, PARTIES)]);
         }
         cot_barrier_outcome outcome = wait_through(own, idx, &wait,
                                                    deadline_ns);

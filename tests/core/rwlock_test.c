@@ -129,8 +129,7 @@ an_interpreter_ends(void)
         cot_home_unref(home);
         CHECK_EQ(cot_rwlock_readers(read), 0);
         CHECK_EQ(acquire(read, COT_WRITE, 1, COT_NOW), COT_OK);
-        CHECK_EQ(cot_rwlock_release(written, COT_WRITE, owner),
-                 COT_NOT_OWNER);
+        CHECK_EQ(cot_rwlock_release(written, COT_WRITE, owner), COT_NOT_OWNER);
         CHECK_EQ(acquire(written, side, 1, COT_NOW), COT_OWNER_DIED);
         CHECK_EQ(acquire(written, side, 1, COT_NOW), COT_OK);
         drop(read);
