@@ -3,16 +3,14 @@
 #include "core/home.h"
 #include "core/registry.h"
 #include "port/memory.h"
-#include "port/thread.h"
 
 typedef enum { IS_NEW, RUNS, IS_DONE } once_state;
 
 struct cot_once {
     cot_object object;
-    cot_lock lock;     // guards all below
-    atomic_int state;  // a once_state
-    uint64_t owner;    // who is at it
-    cot_thread_ident thread;
+    cot_lock lock;       // guards all below
+    atomic_int state;    // a once_state
+    cot_owner owner;     // who is at it
     cot_payload *value;  // owned; constant once it is done
     cot_waitlist waiters;
 };
@@ -72,7 +70,7 @@ set_state_locked(cot_once *once, once_state state)
 
 // COT_AGAIN: somebody else is at it.
 static cot_status
-look_locked(cot_once *once, uint64_t owner, cot_once_outcome *outcome)
+look_locked(cot_once *once, cot_owner owner, cot_once_outcome *outcome)
 {
     switch (state_of(once)) {
         case IS_DONE:
@@ -80,19 +78,18 @@ look_locked(cot_once *once, uint64_t owner, cot_once_outcome *outcome)
             return COT_OK;
         case RUNS:
             *outcome = COT_ONCE_INSIDE;
-            return once->thread == cot_thread_self() ? COT_OK : COT_AGAIN;
+            return once->owner.actor == owner.actor ? COT_OK : COT_AGAIN;
         case IS_NEW:
             break;
     }
     set_state_locked(once, RUNS);
     once->owner = owner;
-    once->thread = cot_thread_self();
     *outcome = COT_ONCE_MINE;
     return COT_OK;
 }
 
 cot_status
-cot_once_enter(cot_once *once, uint64_t owner, cot_parker *parker,
+cot_once_enter(cot_once *once, cot_owner owner, cot_parker *parker,
                int64_t deadline_ns, cot_once_outcome *outcome)
 {
     cot_status waited = deadline_ns == COT_NOW ? COT_TIMED_OUT : COT_OK;
@@ -141,7 +138,7 @@ once_interpreter_ended(cot_object *object, const cot_home *home)
 {
     cot_once *once = cot_once_from_object(object);
     cot_lock_acquire(&once->lock);
-    if (state_of(once) == RUNS && once->owner == cot_home_id(home)) {
+    if (state_of(once) == RUNS && once->owner.home == cot_home_id(home)) {
         give_up_locked(once);
     }
     cot_lock_release(&once->lock);

@@ -8,6 +8,7 @@
 #define COT_CORE_ONCE_H
 
 #include "core/object.h"
+#include "core/owner.h"
 #include "core/park.h"
 #include "core/payload.h"
 
@@ -18,7 +19,7 @@ extern const cot_class cot_once_class;
 typedef enum {
     COT_ONCE_MINE,   // the caller is to do it, and then to leave
     COT_ONCE_DONE,   // it is done
-    COT_ONCE_INSIDE  // this thread is at it already: it would wait for itself
+    COT_ONCE_INSIDE  // this actor is at it already: it would wait for itself
 } cot_once_outcome;
 
 // One that is not done, with one reference, the caller's; NULL if there is no
@@ -29,7 +30,7 @@ cot_object *cot_once_object(cot_once *once);
 cot_once *cot_once_from_object(cot_object *object);
 
 // Waits until nobody is at it.
-COT_MUST_CHECK cot_status cot_once_enter(cot_once *once, uint64_t owner,
+COT_MUST_CHECK cot_status cot_once_enter(cot_once *once, cot_owner owner,
                                          cot_parker *parker,
                                          int64_t deadline_ns,
                                          cot_once_outcome *outcome);

@@ -9,17 +9,17 @@
 // What an interpreter holds to read; it is kept until that one ends.
 typedef struct hold {
     struct hold *next;  // owned
-    uint64_t owner;
+    uint64_t home;
     size_t count;
 } hold;
 
 struct cot_rwlock {
     cot_object object;
-    cot_lock lock;                     // guards all below
-    hold *holds;                       // owned
-    atomic_size_t readers;             // all their counts
-    _Atomic(uint64_t) writer;          // the owner of the write hold, or 0
-    _Atomic(cot_thread_ident) thread;  // that wrote last
+    cot_lock lock;             // guards all below
+    hold *holds;               // owned
+    atomic_size_t readers;     // all their counts
+    _Atomic(uint64_t) writer;  // the home of the write hold, or 0
+    _Atomic(uint64_t) actor;   // that wrote last
     atomic_bool is_broken;
     uint64_t phase;            // how many write holds have ended
     atomic_size_t waiting[2];  // counted waits, by side
@@ -156,25 +156,25 @@ end_phase_locked(cot_rwlock *lock)
 
 // The link that leads to the interpreter's hold; to NULL if it has none.
 static hold **
-find_hold_locked(cot_rwlock *lock, uint64_t owner)
+find_hold_locked(cot_rwlock *lock, uint64_t home)
 {
     hold **link = &lock->holds;
-    while (*link != NULL && (*link)->owner != owner) {
+    while (*link != NULL && (*link)->home != home) {
         link = &(*link)->next;
     }
     return link;
 }
 
 static cot_status
-read_locked(cot_rwlock *lock, uint64_t owner)
+read_locked(cot_rwlock *lock, uint64_t home)
 {
-    hold **link = find_hold_locked(lock, owner);
+    hold **link = find_hold_locked(lock, home);
     if (*link == NULL) {
         *link = cot_alloc_zeroed(sizeof(**link));
         if (*link == NULL) {
             return COT_NO_MEMORY;
         }
-        (*link)->owner = owner;
+        (*link)->home = home;
     }
     (*link)->count++;
     atomic_fetch_add(&lock->readers, 1);
@@ -183,21 +183,21 @@ read_locked(cot_rwlock *lock, uint64_t owner)
 
 // COT_AGAIN: somebody else has it, or goes first.
 static cot_status
-take_locked(cot_rwlock *lock, const cot_rwlock_wait *wait, uint64_t owner)
+take_locked(cot_rwlock *lock, const cot_rwlock_wait *wait, cot_owner owner)
 {
     if (atomic_load(&lock->is_broken)) {
         atomic_store(&lock->is_broken, false);
         return COT_OWNER_DIED;
     }
     if (wait->side == COT_READ) {
-        return can_read_locked(lock, wait) ? read_locked(lock, owner)
+        return can_read_locked(lock, wait) ? read_locked(lock, owner.home)
                                            : COT_AGAIN;
     }
     if (!can_write_locked(lock, wait)) {
         return COT_AGAIN;
     }
-    atomic_store(&lock->thread, cot_thread_self());
-    atomic_store(&lock->writer, owner);
+    atomic_store(&lock->actor, owner.actor);
+    atomic_store(&lock->writer, owner.home);
     return COT_OK;
 }
 
@@ -211,7 +211,7 @@ look_at_patience_locked(cot_rwlock *lock, const cot_rwlock_wait *wait)
 }
 
 cot_status
-cot_rwlock_acquire(cot_rwlock *lock, cot_rwlock_wait *wait, uint64_t owner,
+cot_rwlock_acquire(cot_rwlock *lock, cot_rwlock_wait *wait, cot_owner owner,
                    cot_parker *parker, int64_t deadline_ns)
 {
     cot_status waited = deadline_ns == COT_NOW ? COT_TIMED_OUT : COT_OK;
@@ -251,17 +251,17 @@ cot_rwlock_end(cot_rwlock *lock, cot_rwlock_wait *wait)
 // ---- release -------------------------------------------------------------
 
 static cot_status
-release_locked(cot_rwlock *lock, cot_rwlock_side side, uint64_t owner)
+release_locked(cot_rwlock *lock, cot_rwlock_side side, cot_owner owner)
 {
     if (side == COT_WRITE) {
-        if (atomic_load(&lock->writer) != owner
-            || !cot_rwlock_is_written_here(lock)) {
+        if (atomic_load(&lock->writer) != owner.home
+            || !cot_rwlock_is_written_by(lock, owner)) {
             return COT_NOT_OWNER;
         }
         end_phase_locked(lock);
         return COT_OK;
     }
-    hold *own = *find_hold_locked(lock, owner);
+    hold *own = *find_hold_locked(lock, owner.home);
     if (own == NULL || own->count == 0) {
         return COT_NOT_OWNER;
     }
@@ -271,7 +271,7 @@ release_locked(cot_rwlock *lock, cot_rwlock_side side, uint64_t owner)
 }
 
 cot_status
-cot_rwlock_release(cot_rwlock *lock, cot_rwlock_side side, uint64_t owner)
+cot_rwlock_release(cot_rwlock *lock, cot_rwlock_side side, cot_owner owner)
 {
     cot_lock_acquire(&lock->lock);
     cot_status status = release_locked(lock, side, owner);
@@ -308,10 +308,10 @@ rwlock_interpreter_ended(cot_object *object, const cot_home *home)
 // ---- looking -------------------------------------------------------------
 
 bool
-cot_rwlock_is_written_here(const cot_rwlock *lock)
+cot_rwlock_is_written_by(const cot_rwlock *lock, cot_owner owner)
 {
     return cot_rwlock_is_written(lock)
-           && atomic_load(&lock->thread) == cot_thread_self();
+           && atomic_load(&lock->actor) == owner.actor;
 }
 
 bool

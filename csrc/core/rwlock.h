@@ -5,8 +5,8 @@
 // then go first, before the next writer.  So none waits for ever.  A writer that
 // has waited for a millisecond goes before other writers.
 //
-// Holds belong to interpreters (the ids of their homes); a write hold also to a
-// thread, so that one who would wait for himself is told.  Read holds are only
+// Holds belong to interpreters (the ids of their homes); a write hold also to an
+// actor, so that one who would wait for himself is told.  Read holds are only
 // counted.  When an interpreter ends, its read holds are let go of; its write
 // hold breaks the lock: the next one who tries, to read or to write, is told
 // (COT_OWNER_DIED), and it is free then.
@@ -18,8 +18,8 @@
 #define COT_CORE_RWLOCK_H
 
 #include "core/object.h"
+#include "core/owner.h"
 #include "core/park.h"
-#include "port/thread.h"
 
 typedef struct cot_rwlock cot_rwlock;
 
@@ -46,7 +46,7 @@ cot_rwlock *cot_rwlock_from_object(cot_object *object);
 // whose interpreter ended.
 COT_MUST_CHECK cot_status cot_rwlock_acquire(cot_rwlock *lock,
                                              cot_rwlock_wait *wait,
-                                             uint64_t owner,
+                                             cot_owner owner,
                                              cot_parker *parker,
                                              int64_t deadline_ns);
 
@@ -54,13 +54,13 @@ COT_MUST_CHECK cot_status cot_rwlock_acquire(cot_rwlock *lock,
 // begun.
 void cot_rwlock_end(cot_rwlock *lock, cot_rwlock_wait *wait);
 
-// COT_NOT_OWNER: the owner has no such hold; to write: not on this thread.
+// COT_NOT_OWNER: the owner has no such hold; to write: not this actor.
 COT_MUST_CHECK cot_status cot_rwlock_release(cot_rwlock *lock,
                                              cot_rwlock_side side,
-                                             uint64_t owner);
+                                             cot_owner owner);
 
-// Whether this thread holds the lock to write, as whoever.
-bool cot_rwlock_is_written_here(const cot_rwlock *lock);
+// Whether this actor holds the lock to write, in whichever interpreter.
+bool cot_rwlock_is_written_by(const cot_rwlock *lock, cot_owner owner);
 
 // Look at a changing state: hints.  Whether an attempt would succeed now; how
 // many read; whether somebody writes.

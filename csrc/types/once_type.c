@@ -85,7 +85,7 @@ typedef struct {
 
 typedef struct {
     cot_once *once;
-    uint64_t owner;
+    cot_owner owner;
     cot_once_outcome outcome;
 } entry;
 
@@ -111,7 +111,7 @@ static int
 enter(PyObject *op, PyObject *timeout)
 {
     module_state *state = state_of(op);
-    entry own = {.once = once_of(op), .owner = cot_home_id(state->home)};
+    entry own = {.once = once_of(op), .owner = owner_here(state)};
     int64_t deadline_ns;
     cot_status status;
     if (deadline_from_timeout(timeout, true, &deadline_ns) < 0) {

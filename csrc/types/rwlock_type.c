@@ -18,10 +18,10 @@ state_of(PyObject *op)
     return SharedObject_CAST(op)->state;
 }
 
-static uint64_t
+static cot_owner
 owner_of(PyObject *op)
 {
-    return cot_home_id(state_of(op)->home);
+    return owner_here(state_of(op));
 }
 
 // ---- life ----------------------------------------------------------------
@@ -56,7 +56,7 @@ rwlock_repr(PyObject *op)
 typedef struct {
     cot_rwlock *lock;
     cot_rwlock_wait wait;
-    uint64_t owner;
+    cot_owner owner;
 } acquisition;
 
 static bool
@@ -82,7 +82,7 @@ acquire_until(PyObject *op, cot_rwlock_side side, int64_t deadline_ns)
     acquisition own = {rwlock_of(op), {.side = side}, owner_of(op)};
     cot_status status = attempt_acquire(&own, NULL, COT_NOW);
     if (status == COT_TIMED_OUT && deadline_ns != COT_NOW) {
-        if (cot_rwlock_is_written_here(own.lock)) {
+        if (cot_rwlock_is_written_by(own.lock, own.owner)) {
             PyErr_SetString(PyExc_RuntimeError,
                             "this thread holds the lock to write: it would "
                             "wait for itself");

@@ -19,7 +19,7 @@ drop(cot_once *once)
 }
 
 static int
-enter(cot_once *once, uint64_t owner)
+enter(cot_once *once, cot_owner owner)
 {
     cot_parker parker = {0};
     cot_once_outcome outcome;
@@ -36,17 +36,17 @@ once_and_not_again(void)
 {
     cot_once *once = new_once();
     CHECK(!cot_once_is_done(once));
-    CHECK_EQ(enter(once, 1), COT_ONCE_MINE);
+    CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_MINE);
     CHECK(cot_once_is_running(once));
-    CHECK_EQ(enter(once, 1), COT_ONCE_INSIDE);
-    CHECK_EQ(enter(once, 2), COT_ONCE_INSIDE);
+    CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_INSIDE);
+    CHECK_EQ(enter(once, cot_owner_here(2)), COT_ONCE_INSIDE);
     cot_once_fail(once);
     CHECK(!cot_once_is_done(once));
-    CHECK_EQ(enter(once, 1), COT_ONCE_MINE);
+    CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_MINE);
     cot_payload *value = number_payload(7);
     cot_once_finish(once, value);
     CHECK(cot_once_is_done(once));
-    CHECK_EQ(enter(once, 1), COT_ONCE_DONE);
+    CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_DONE);
     CHECK(cot_once_value(once) == value);
     drop(once);
 }
@@ -66,7 +66,8 @@ enter_for_another(void *arg, size_t idx)
 {
     (void)idx;
     traffic *own = arg;
-    CHECK_EQ(enter(own->once, cot_home_id(own->home)), COT_ONCE_MINE);
+    CHECK_EQ(enter(own->once, cot_owner_here(cot_home_id(own->home))),
+             COT_ONCE_MINE);
     // While this thread lives, no other has its number.
     WAIT_UNTIL(atomic_load(&own->may_go));
 }
@@ -78,8 +79,8 @@ enter_and_finish(void *arg, size_t idx)
     cot_once_outcome outcome;
     cot_status status;
     do {
-        status = cot_once_enter(own->once, 1, &own->parkers[idx], COT_NEVER,
-                                &outcome);
+        status = cot_once_enter(own->once, cot_owner_here(1),
+                                &own->parkers[idx], COT_NEVER, &outcome);
         if (status == COT_OK && outcome == COT_ONCE_MINE
             && atomic_fetch_add(&own->runs, 1) < own->failures) {
             cot_once_fail(own->once);
@@ -109,10 +110,11 @@ an_interpreter_ends_in_the_middle(void)
     WAIT_UNTIL(cot_once_is_running(own.once));
     cot_parker parker = {0};
     cot_once_outcome outcome;
-    CHECK_EQ(cot_once_enter(own.once, 1, &parker, COT_NOW, &outcome),
-             COT_TIMED_OUT);
-    CHECK_EQ(cot_once_enter(own.once, 1, &parker, cot_clock_after(COT_MS),
+    CHECK_EQ(cot_once_enter(own.once, cot_owner_here(1), &parker, COT_NOW,
                             &outcome),
+             COT_TIMED_OUT);
+    CHECK_EQ(cot_once_enter(own.once, cot_owner_here(1), &parker,
+                            cot_clock_after(COT_MS), &outcome),
              COT_TIMED_OUT);
     start_threads(&threads, 4, enter_and_finish, &own);
     for (size_t i = 0; i < 4; i++) {

@@ -19,13 +19,13 @@ drop(cot_rwlock *lock)
 }
 
 static cot_status
-acquire(cot_rwlock *lock, cot_rwlock_side side, uint64_t owner,
+acquire(cot_rwlock *lock, cot_rwlock_side side, uint64_t home,
         int64_t deadline_ns)
 {
     cot_parker parker = {0};
     cot_rwlock_wait wait = {.side = side};
-    cot_status status = cot_rwlock_acquire(lock, &wait, owner, &parker,
-                                           deadline_ns);
+    cot_status status = cot_rwlock_acquire(lock, &wait, cot_owner_here(home),
+                                           &parker, deadline_ns);
     cot_rwlock_end(lock, &wait);
     return status;
 }
@@ -34,8 +34,10 @@ static void
 readers_or_a_writer(void)
 {
     cot_rwlock *lock = new_lock();
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_NOT_OWNER);
-    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, 1), COT_NOT_OWNER);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)),
+             COT_NOT_OWNER);
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, cot_owner_here(1)),
+             COT_NOT_OWNER);
     CHECK_EQ(acquire(lock, COT_READ, 1, COT_NOW), COT_OK);
     CHECK_EQ(acquire(lock, COT_READ, 2, COT_NOW), COT_OK);
     CHECK_EQ(acquire(lock, COT_READ, 2, COT_NOW), COT_OK);
@@ -43,28 +45,37 @@ readers_or_a_writer(void)
     CHECK_EQ(acquire(lock, COT_WRITE, 1, COT_NOW), COT_TIMED_OUT);
     CHECK_EQ(acquire(lock, COT_WRITE, 1, cot_clock_after(COT_MS)),
              COT_TIMED_OUT);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_OK);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_NOT_OWNER);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 2), COT_OK);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 2), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)),
+             COT_NOT_OWNER);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(2)), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(2)), COT_OK);
     CHECK_EQ(acquire(lock, COT_WRITE, 1, COT_NOW), COT_OK);
-    CHECK(cot_rwlock_is_written_here(lock));
+    CHECK(cot_rwlock_is_written_by(lock, cot_owner_here(1)));
+    // Somebody else there; and the same one elsewhere.
+    CHECK(!cot_rwlock_is_written_by(lock, (cot_owner){1, 3}));
+    CHECK(cot_rwlock_is_written_by(lock, cot_owner_here(2)));
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, (cot_owner){1, 3}),
+             COT_NOT_OWNER);
     CHECK_EQ(acquire(lock, COT_READ, 1, COT_NOW), COT_TIMED_OUT);
     CHECK_EQ(acquire(lock, COT_WRITE, 2, COT_NOW), COT_TIMED_OUT);
-    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, 2), COT_NOT_OWNER);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_NOT_OWNER);
-    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, 1), COT_OK);
-    CHECK(!cot_rwlock_is_written_here(lock));
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, cot_owner_here(2)),
+             COT_NOT_OWNER);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)),
+             COT_NOT_OWNER);
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, cot_owner_here(1)), COT_OK);
+    CHECK(!cot_rwlock_is_written_by(lock, cot_owner_here(1)));
     CHECK_EQ(acquire(lock, COT_READ, 2, COT_NOW), COT_OK);
     drop(lock);
 }
 
 static cot_status
-begin(cot_rwlock *lock, cot_rwlock_wait *wait, uint64_t owner)
+begin(cot_rwlock *lock, cot_rwlock_wait *wait, uint64_t home)
 {
     cot_parker parker = {0};
     // Time is up at once, but it has begun.
-    return cot_rwlock_acquire(lock, wait, owner, &parker, COT_NOW + 1);
+    return cot_rwlock_acquire(lock, wait, cot_owner_here(home), &parker,
+                              COT_NOW + 1);
 }
 
 static void
@@ -78,7 +89,7 @@ who_goes_before_whom(void)
     // Behind the writer, also between its attempts.
     CHECK_EQ(begin(lock, &readers[0], 1), COT_TIMED_OUT);
     CHECK_EQ(acquire(lock, COT_READ, 1, COT_NOW), COT_TIMED_OUT);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)), COT_OK);
     CHECK_EQ(begin(lock, &readers[0], 1), COT_TIMED_OUT);
     CHECK_EQ(begin(lock, &writer, 1), COT_OK);
     CHECK_EQ(begin(lock, &readers[1], 1), COT_TIMED_OUT);
@@ -86,16 +97,16 @@ who_goes_before_whom(void)
     // After a writer those who waited, before the next one.
     cot_rwlock_wait next = {.side = COT_WRITE};
     CHECK_EQ(begin(lock, &next, 2), COT_TIMED_OUT);
-    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, 1), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, cot_owner_here(1)), COT_OK);
     CHECK_EQ(begin(lock, &next, 2), COT_TIMED_OUT);
     CHECK_EQ(begin(lock, &readers[2], 1), COT_TIMED_OUT);
     CHECK_EQ(begin(lock, &readers[0], 1), COT_OK);
-    CHECK_EQ(cot_rwlock_release(lock, COT_READ, 1), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)), COT_OK);
     CHECK_EQ(begin(lock, &next, 2), COT_TIMED_OUT);
     // One of them gives up: the last that the writer waited for.
     cot_rwlock_end(lock, &readers[1]);
     CHECK_EQ(begin(lock, &next, 2), COT_OK);
-    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, 2), COT_OK);
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, cot_owner_here(2)), COT_OK);
     CHECK_EQ(begin(lock, &readers[2], 1), COT_OK);
     drop(lock);
 }
@@ -129,7 +140,8 @@ an_interpreter_ends(void)
         cot_home_unref(home);
         CHECK_EQ(cot_rwlock_readers(read), 0);
         CHECK_EQ(acquire(read, COT_WRITE, 1, COT_NOW), COT_OK);
-        CHECK_EQ(cot_rwlock_release(written, COT_WRITE, owner), COT_NOT_OWNER);
+        CHECK_EQ(cot_rwlock_release(written, COT_WRITE, cot_owner_here(owner)),
+                 COT_NOT_OWNER);
         CHECK_EQ(acquire(written, side, 1, COT_NOW), COT_OWNER_DIED);
         CHECK_EQ(acquire(written, side, 1, COT_NOW), COT_OK);
         drop(read);
@@ -151,8 +163,8 @@ wait_for_the_dead(void *arg, size_t idx)
     cot_rwlock_wait wait = {.side = idx % 2 ? COT_READ : COT_WRITE};
     cot_status status;
     do {
-        status = cot_rwlock_acquire(all->lock, &wait, 1, &all->parkers[idx],
-                                    COT_NEVER);
+        status = cot_rwlock_acquire(all->lock, &wait, cot_owner_here(1),
+                                    &all->parkers[idx], COT_NEVER);
     } while (status == COT_SIGNALLED);
     cot_rwlock_end(all->lock, &wait);
     if (status == COT_OWNER_DIED) {
@@ -161,7 +173,8 @@ wait_for_the_dead(void *arg, size_t idx)
     }
     CHECK_EQ(status, COT_OK);
     atomic_fetch_add(&all->held, 1);
-    CHECK_EQ(cot_rwlock_release(all->lock, wait.side, 1), COT_OK);
+    CHECK_EQ(cot_rwlock_release(all->lock, wait.side, cot_owner_here(1)),
+             COT_OK);
 }
 
 static void
@@ -227,7 +240,8 @@ try_somehow(traffic *own, cot_rwlock_side side, size_t idx, uint64_t *random)
     else if (die == 1) {
         cot_parker_interrupt(&own->parkers[random_below(random, 2 * SIDE)]);
     }
-    cot_status status = cot_rwlock_acquire(own->lock, &wait, idx + 1,
+    cot_status status = cot_rwlock_acquire(own->lock, &wait,
+                                           cot_owner_here(idx + 1),
                                            &own->parkers[idx], deadline_ns);
     cot_rwlock_end(own->lock, &wait);
     cot_parker_calm(&own->parkers[idx]);
@@ -252,7 +266,8 @@ read_or_write(void *arg, size_t idx)
             own->writes++;
         }
         atomic_fetch_sub(&own->inside[side], 1);
-        CHECK_EQ(cot_rwlock_release(own->lock, side, idx + 1), COT_OK);
+        CHECK_EQ(cot_rwlock_release(own->lock, side, cot_owner_here(idx + 1)),
+                 COT_OK);
         done++;
     }
 }
