@@ -197,6 +197,51 @@ one_of_those_who_wait_hears_of_it(void)
     drop(all.lock);
 }
 
+typedef struct {
+    cot_rwlock *lock;
+    cot_rwlock_side side;
+    cot_parker parker;
+} sleeper;
+
+static void
+acquire_and_release(void *arg, size_t idx)
+{
+    sleeper *own = arg;
+    cot_rwlock_wait wait = {.side = own->side};
+    cot_status status;
+    do {
+        status = cot_rwlock_acquire(own->lock, &wait, cot_owner_here(idx + 2),
+                                    &own->parker, COT_NEVER);
+    } while (status == COT_SIGNALLED);
+    CHECK_EQ(status, COT_OK);
+    cot_rwlock_end(own->lock, &wait);
+    CHECK_EQ(cot_rwlock_release(own->lock, own->side, cot_owner_here(idx + 2)),
+             COT_OK);
+}
+
+// A reader sleeps since a writer waits, or a writer since a reader goes first.
+static void
+who_gives_up_wakes_those_behind(void)
+{
+    for (int side = COT_READ; side <= COT_WRITE; side++) {
+        cot_rwlock_side other = side == COT_READ ? COT_WRITE : COT_READ;
+        sleeper own = {.lock = new_lock(), .side = side};
+        cot_rwlock_wait first = {.side = other};
+        test_threads threads;
+        CHECK_EQ(acquire(own.lock, side, 1, COT_NOW), COT_OK);
+        CHECK_EQ(begin(own.lock, &first, 1), COT_TIMED_OUT);
+        if (side == COT_WRITE) {
+            CHECK_EQ(cot_rwlock_release(own.lock, side, cot_owner_here(1)),
+                     COT_OK);
+        }
+        start_threads(&threads, 1, acquire_and_release, &own);
+        WAIT_UNTIL(is_asleep(&own.parker));
+        cot_rwlock_end(own.lock, &first);
+        join_threads(&threads);
+        drop(own.lock);
+    }
+}
+
 static bool
 create_and_read(void *arg)
 {
@@ -294,6 +339,7 @@ main(int argc, char **argv)
         TEST(a_writer_that_gives_up_lets_readers_in),
         TEST(an_interpreter_ends),
         TEST(one_of_those_who_wait_hears_of_it),
+        TEST(who_gives_up_wakes_those_behind),
         TEST(without_memory),
         TEST(no_wake_up_is_lost),
         {0},
