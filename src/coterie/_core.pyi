@@ -1,7 +1,6 @@
 from collections.abc import Buffer, Callable, Iterable
 from threading import Condition as _Condition
-from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
-from typing import Any, ParamSpec, Self, SupportsIndex, TypeVar
+from typing import Any, Literal, ParamSpec, Self, SupportsIndex, TypeVar, overload
 
 from coterie.executor import Future as _Future
 from coterie.interpreters._crossinterp import Constant as _Constant
