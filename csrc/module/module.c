@@ -7,7 +7,6 @@
 #include "core/runtime.h"
 #include "types/arguments.h"
 #include "types/async_wait.h"
-#include "types/awaiting.h"
 #include "types/atomic_type.h"
 #include "types/awaiting.h"
 #include "types/barrier_type.h"
