@@ -7,7 +7,9 @@
 #include "core/runtime.h"
 #include "types/arguments.h"
 #include "types/async_wait.h"
+#include "types/atomic_type.h"
 #include "types/awaiting.h"
+#include "types/barrier_type.h"
 #include "types/blocking.h"
 #include "types/broadcast_type.h"
 #include "types/channel_type.h"
@@ -22,10 +24,13 @@
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
 #include "types/lock_type.h"
+#include "types/once_type.h"
 #include "types/parking.h"
 #include "types/pool_type.h"
 #include "types/priority_queue_type.h"
 #include "types/queue_type.h"
+#include "types/reference_type.h"
+#include "types/rwlock_type.h"
 #include "types/select.h"
 #include "types/semaphore_type.h"
 #include "types/shared.h"
@@ -81,6 +86,17 @@ static const type_row type_rows[] = {
      offsetof(module_state, bounded_semaphore_type), 0},
     {"Inbox", &cot_inbox_spec, offsetof(module_state, inbox_type), 0},
     {"Wait", &cot_wait_spec, offsetof(module_state, wait_type), 0},
+    {"Barrier", &cot_barrier_spec, offsetof(module_state, barrier_type), 0},
+    {"RWLock", &cot_rwlock_spec, offsetof(module_state, rwlock_type), 0},
+    {"RWLockHold", &cot_rwlock_hold_spec,
+     offsetof(module_state, rwlock_hold_type), 0},
+    {"Once", &cot_once_spec, offsetof(module_state, once_type), 0},
+    {"AtomicInt", &cot_atomic_int_spec,
+     offsetof(module_state, atomic_int_type), 0},
+    {"AtomicFlag", &cot_atomic_flag_spec,
+     offsetof(module_state, atomic_flag_type), 0},
+    {"AtomicReference", &cot_reference_spec,
+     offsetof(module_state, atomic_reference_type), 0},
 };
 
 typedef enum {
@@ -553,6 +569,12 @@ static const struct {
     {&cot_semaphore_class, offsetof(module_state, semaphore_type)},
     {&cot_bounded_semaphore_class,
      offsetof(module_state, bounded_semaphore_type)},
+    {&cot_barrier_class, offsetof(module_state, barrier_type)},
+    {&cot_rwlock_class, offsetof(module_state, rwlock_type)},
+    {&cot_once_class, offsetof(module_state, once_type)},
+    {&cot_atomic_int_class, offsetof(module_state, atomic_int_type)},
+    {&cot_atomic_flag_class, offsetof(module_state, atomic_flag_type)},
+    {&cot_reference_class, offsetof(module_state, atomic_reference_type)},
 };
 
 static cot_object *

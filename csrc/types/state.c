@@ -44,6 +44,7 @@ static const struct {
     [LAZY_CHANNEL_FLAG_OF] = {CHANNELS, "_flag_of"},
     [LAZY_CHANNEL_CONSTANT_OF] = {CHANNELS, "_constant_of"},
     [LAZY_CHANNEL_TAKE_UNBOUND] = {CHANNELS, "_take_unbound"},
+    [LAZY_BROKEN_BARRIER] = {"coterie.sync", "BrokenBarrierError"},
 };
 
 PyObject *

@@ -51,6 +51,7 @@ typedef enum {
     LAZY_ASYNC_RELEASE,
     LAZY_ASYNC_NEXT,
     LAZY_ASYNC_CONDITION,
+    LAZY_BROKEN_BARRIER,
     LAZY_LEN,
 } lazy_name;
 
@@ -96,6 +97,13 @@ typedef struct {
     PyTypeObject *bounded_semaphore_type;
     PyTypeObject *wait_type;
     PyTypeObject *inbox_type;
+    PyTypeObject *barrier_type;
+    PyTypeObject *rwlock_type;
+    PyTypeObject *rwlock_hold_type;
+    PyTypeObject *once_type;
+    PyTypeObject *atomic_int_type;
+    PyTypeObject *atomic_flag_type;
+    PyTypeObject *atomic_reference_type;
     PyObject *coterie_error;
     PyObject *not_shareable_error;
     PyObject *remote_error;

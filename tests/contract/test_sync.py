@@ -20,6 +20,12 @@ EVERYTHING = [
     sync.Event,
     sync.Semaphore,
     sync.BoundedSemaphore,
+    lambda: sync.Barrier(2),
+    sync.RWLock,
+    sync.Once,
+    sync.AtomicInt,
+    sync.AtomicFlag,
+    sync.AtomicReference,
 ]
 everything = pytest.mark.parametrize("create", EVERYTHING)
 
@@ -495,6 +501,88 @@ def test_a_worker_that_ends_breaks_the_lock():
         pass
 
 
+def acquire_and_spin(lock, held):
+    lock.acquire()
+    held.put(None)
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_an_interrupted_owner_keeps_the_lock_until_it_ends(create, interp):
+    lock, held = create(), coterie.Queue()
+    thread = interp.call_in_thread(acquire_and_spin, lock, held)
+    held.get()
+    assert interp.interrupt() is True
+    assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    assert lock.acquire(False) is False
+    interp.close()
+    with pytest.raises(sync.OwnerDied):
+        lock.acquire()
+    assert lock.acquire(False) is True
+
+
+def hold_and_spin(lock, held):
+    with lock:
+        held.put(None)
+        while True:
+            pass
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_an_interrupt_inside_with_releases_the_lock(create, interp):
+    lock, held = create(), coterie.Queue()
+    thread = interp.call_in_thread(hold_and_spin, lock, held)
+    held.get()
+    assert interp.interrupt() is True
+    assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    interp.close()
+    assert lock.acquire(False) is True
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_a_waiter_that_ends_breaks_nothing(create, interp):
+    lock, entered = create(), coterie.Queue()
+    with lock:
+        thread = interp.call_in_thread(tell_and_acquire, lock, entered)
+        entered.get()
+        with pytest.raises(interpreters.InterpreterError):
+            interp.close()
+        interp.interrupt()
+        assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+        interp.close()
+    assert lock.acquire(False) is True
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_a_waiter_is_interrupted_and_then_the_owner_ends(create, interp):
+    lock, entered = create(), coterie.Queue()
+    with interpreters.create() as owner:
+        owner.call(lock.acquire)
+        thread = interp.call_in_thread(tell_and_acquire, lock, entered)
+        entered.get()
+        assert interp.interrupt() is True
+        assert isinstance(thread.exception().__cause__, KeyboardInterrupt)
+    # The one who left is not the one who was told.
+    with pytest.raises(sync.OwnerDied):
+        lock.acquire()
+    assert lock.acquire(False) is True
+
+
+@pytest.mark.parametrize("create", [sync.Lock, sync.RLock])
+def test_a_call_that_is_interrupted_with_its_pool(create):
+    lock, held = create(), coterie.Queue()
+    pool = coterie.Executor(1, exit_grace=0)
+    call = pool.submit(acquire_and_spin, lock, held)
+    held.get()
+    pool._interrupt(False)
+    pool.shutdown()
+    assert call.done()
+    with pytest.raises(sync.OwnerDied):
+        lock.acquire(timeout=20)
+    assert lock.acquire(False) is True
+
+
 def test_owner_died_is_an_error_of_ours():
     assert issubclass(sync.OwnerDied, coterie.CoterieError)
     assert issubclass(sync.OwnerDied, RuntimeError)
@@ -540,6 +628,57 @@ def test_ctrl_c_leaves_an_acquire(run_script):
             lock.release()
             print(lock.acquire(False))
         """
+    )
+    assert (ended.rc, ended.lines) == (0, ["left", "True"]), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("it", "wait", "then"),
+    [
+        ("RLock()", "it.acquire()", "it.release()"),
+        ("Condition()", "it.wait_for(int)", "it.notify()"),
+        ("Condition(sync.Lock())", "it.wait()", "it.notify()"),
+        ("Semaphore(0)", "it.acquire()", "it.release()"),
+        ("BoundedSemaphore(1)", "it.acquire()", "it.release()"),
+        ("Event()", "it.wait()", "it.set()"),
+    ],
+)
+def test_ctrl_c_leaves_each_wait(it, wait, then, run_script):
+    ended = run_script(
+        """
+        import coterie, sys
+        from child import signal_waiting_main
+        from coterie import sync
+
+        def prepare(it):
+            if isinstance(it, (sync.RLock, sync.BoundedSemaphore)):
+                it.acquire()
+
+        def call(it, then):
+            if not isinstance(it, sync.Condition):
+                exec(then)
+
+        with coterie.Executor(1) as pool:
+            it = eval("sync." + sys.argv[1])
+            pool.submit(prepare, it).result()
+            if isinstance(it, sync.Condition):
+                it.acquire()
+            pool.submit(signal_waiting_main)
+            try:
+                exec(sys.argv[2])
+            except KeyboardInterrupt:
+                print("left")
+            if isinstance(it, sync.Condition):
+                exec(sys.argv[3])  # it is held still
+                it.release()
+                print(it.acquire(False))
+            else:
+                pool.submit(call, it, sys.argv[3]).result()
+                print(it.wait(0) if hasattr(it, "wait") else it.acquire(False))
+        """,
+        it,
+        wait,
+        then,
     )
     assert (ended.rc, ended.lines) == (0, ["left", "True"]), ended.stderr
 
@@ -601,4 +740,4 @@ def test_it_is_not_pickled(create):
 @everything
 def test_no_subclasses(create):
     with pytest.raises(TypeError, match="not an acceptable base type"):
-        type("Sub", (create,), {})
+        type("Sub", (type(create()),), {})
