@@ -15,6 +15,8 @@ import coterie
 PACKAGE = Path(coterie.__file__).parent
 MODULES = [
     "coterie",
+    "coterie.aio",
+    "coterie.channel",
     "coterie.debug",
     "coterie.executor",
     "coterie.interpreters",
@@ -47,7 +49,7 @@ def names_in(nodes):
     names = set()
     for node in nodes:
         match node:
-            case ast.FunctionDef() | ast.ClassDef():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names.add(node.name)
             case ast.AnnAssign():
                 names.add(node.target.id)

@@ -189,12 +189,21 @@ const cot_class cot_channel_class = {
 };
 
 cot_channel *
-cot_channel_create(size_t capacity, cot_unbound_op unbound_op)
+cot_channel_create_unlisted(size_t capacity)
 {
     cot_channel *channel = cot_alloc_zeroed(sizeof(*channel));
     if (channel != NULL) {
         cot_object_init(&channel->object, &cot_channel_class);
         channel->capacity = capacity;
+    }
+    return channel;
+}
+
+cot_channel *
+cot_channel_create(size_t capacity, cot_unbound_op unbound_op)
+{
+    cot_channel *channel = cot_channel_create_unlisted(capacity);
+    if (channel != NULL) {
         channel->unbound_op = unbound_op;
         cot_registry_add(&channel->object);
     }
@@ -598,19 +607,19 @@ empty_locked(cot_channel *channel)
 }
 
 static void
-destroy_dropped(party *one)
+dissolve_dropped(party *one, cot_object **dead)
 {
     while (one != NULL) {
         party *next = one->next;
-        cot_payload_destroy(one->payload);
+        cot_payload_dissolve(one->payload, dead);
         cot_free(one);
         one = next;
     }
 }
 
-cot_status
-cot_channel_close(cot_channel *channel, cot_channel_side side,
-                  bool drops_items)
+static cot_status
+close_end(cot_channel *channel, cot_channel_side side, bool drops_items,
+          cot_object **dead)
 {
     cot_status status = COT_OK;
     party *dropped = NULL;
@@ -633,8 +642,25 @@ cot_channel_close(cot_channel *channel, cot_channel_side side,
         refuse_receivers_locked(channel);
     }
     cot_lock_release(&channel->lock);
-    destroy_dropped(dropped);
+    dissolve_dropped(dropped, dead);
     return status;
+}
+
+cot_status
+cot_channel_close(cot_channel *channel, cot_channel_side side,
+                  bool drops_items)
+{
+    cot_object *dead = NULL;
+    cot_status status = close_end(channel, side, drops_items, &dead);
+    cot_object_bury(dead);
+    return status;
+}
+
+void
+cot_channel_abandon(cot_channel *channel, cot_channel_side side,
+                    cot_object **dead)
+{
+    (void)close_end(channel, side, side == COT_RECV_END, dead);
 }
 
 // Gives the places of items that were removed to senders that wait: those that
@@ -646,7 +672,7 @@ refill_locked(cot_channel *channel, party *places)
         party *place = places;
         places = place->next;
         cot_parker *sender = let_in_locked(channel, &place);
-        if (sender == NULL) {
+        if (place != NULL) {  // those who waited could not be claimed
             place->next = places;
             return place;
         }
@@ -678,7 +704,7 @@ interpreter_ended(cot_object *object, const cot_home *home)
     }
     places = refill_locked(channel, places);
     cot_lock_release(&channel->lock);
-    destroy_dropped(places);
+    dissolve_dropped(places, &dead);
     cot_object_bury(dead);
 }
 

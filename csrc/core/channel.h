@@ -39,6 +39,10 @@ extern const cot_class cot_send_end_class;
 // payloads that say nothing else; it is only kept.  NULL if there is no memory.
 cot_channel *cot_channel_create(size_t capacity, cot_unbound_op unbound_op);
 
+// The same without a number: not registered, so nobody finds it, and what is in
+// line is bound to nobody.
+cot_channel *cot_channel_create_unlisted(size_t capacity);
+
 cot_object *cot_channel_object(cot_channel *channel);
 
 // The channel that an object of cot_channel_class is.
@@ -76,6 +80,11 @@ void cot_channel_put_back(cot_channel *channel, cot_payload *payload);
 COT_MUST_CHECK cot_status cot_channel_close(cot_channel *channel,
                                             cot_channel_side side,
                                             bool drops_items);
+
+// The last who had this end lets go of it: closes it, if it is open.  What is
+// in line when the receiving end goes is dropped to the list of the dead.
+void cot_channel_abandon(cot_channel *channel, cot_channel_side side,
+                         cot_object **dead);
 
 // Looks at a changing state: hints.  Whether a send now would be refused;
 // whether a receive would; how many items are in line.

@@ -12,10 +12,10 @@ enum { WAITED = 1, BROKEN = 2, RESERVED = 4, OWNER_SHIFT = 3 };
 struct cot_mutex {
     cot_object object;
     _Atomic(uint64_t) word;
-    bool is_recursive;                 // constant
-    _Atomic(uint64_t) actor;           // of a recursive lock's owner, or 0
-    atomic_size_t depth;               // written by that actor only
-    cot_lock lock;                     // guards all below
+    bool is_recursive;        // constant
+    _Atomic(uint64_t) actor;  // of a recursive lock's owner, or 0
+    atomic_size_t depth;      // written by that actor only
+    cot_lock lock;            // guards all below
     cot_waitlist waiters;
     bool is_starved;  // somebody has waited too long
 };

@@ -46,7 +46,8 @@ COT_MUST_CHECK cot_status cot_mutex_release(cot_mutex *mutex, cot_owner owner);
 // All the way, however often it was acquired: *depth, for set_depth once it is
 // acquired again.
 COT_MUST_CHECK cot_status cot_mutex_release_all(cot_mutex *mutex,
-                                                cot_owner owner, size_t *depth);
+                                                cot_owner owner,
+                                                size_t *depth);
 void cot_mutex_set_depth(cot_mutex *mutex, size_t depth);
 
 // Whether the caller holds it; a plain lock: whether anybody does.

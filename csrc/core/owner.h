@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t home;   // the id of the interpreter's
-    uint64_t actor;  // a thread (cot_thread_ident, even), or a task of an event
-                     // loop (an odd number that no other task has or had)
+    uint64_t home;  // the id of the interpreter's
+    uint64_t
+        actor;  // a thread (cot_thread_ident, even), or a task of an event
+                // loop (an odd number that no other task has or had)
 } cot_owner;
 
 // This thread of that interpreter.

@@ -1,14 +1,19 @@
 // coterie._core: the tables of its types and exceptions, and its functions.
 
+#include "core/broadcast.h"
+#include "core/endpoint.h"
 #include "core/interpreter.h"
 #include "core/registry.h"
 #include "core/runtime.h"
-#include "types/awaiting.h"
+#include "types/arguments.h"
 #include "types/async_wait.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
+#include "types/broadcast_type.h"
 #include "types/channel_type.h"
 #include "types/condition_type.h"
 #include "types/dispatcher.h"
+#include "types/endpoint_type.h"
 #include "types/errors.h"
 #include "types/event_type.h"
 #include "types/fork_guard.h"
@@ -60,6 +65,9 @@ static const type_row type_rows[] = {
      offsetof(module_state, recv_channel_type), 0},
     {"SendChannel", &cot_send_channel_spec,
      offsetof(module_state, send_channel_type), 0},
+    {"Receiver", &cot_receiver_spec, offsetof(module_state, receiver_type), 0},
+    {"Sender", &cot_sender_spec, offsetof(module_state, sender_type), 0},
+    {"Source", &cot_source_spec, offsetof(module_state, source_type), 0},
     {"SharedBuffer", &cot_shared_buffer_spec,
      offsetof(module_state, shared_buffer_type), 0},
     {"Lock", &cot_lock_spec, offsetof(module_state, lock_type), 0},
@@ -303,19 +311,45 @@ core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(
-    create_channel_doc,
-    "create_channel($module, capacity, unbound_op, /)\n--\n\n"
+    create_bound_channel_doc,
+    "create_bound_channel($module, capacity, unbound_op, /)\n--\n\n"
     "(recv, send) of a new channel: without bound if the capacity is None,\n"
     "with items that are bound to their interpreter unless unbound_op is 0.");
 
 static PyObject *
-core_create_channel(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+core_create_bound_channel(PyObject *module, PyObject *const *args,
+                          Py_ssize_t nargs)
 {
     if (nargs != 2) {
-        PyErr_SetString(PyExc_TypeError, "create_channel() takes 2 arguments");
+        PyErr_SetString(PyExc_TypeError,
+                        "create_bound_channel() takes 2 arguments");
         return NULL;
     }
     return channel_create(state_of(module), args[0], args[1]);
+}
+
+PyDoc_STRVAR(
+    create_channel_doc,
+    "create_channel($module, /, capacity=0, *, broadcast=False)\n--\n\n"
+    "(recv, send): the ends of a new channel, which can be sent.\n\n"
+    "capacity:\n"
+    "    How many objects that nobody has received yet fit in.  0: a send\n"
+    "    waits until its object is received.  None: without bound.\n"
+    "broadcast:\n"
+    "    The first is a Source then: each of its subscribers gets every\n"
+    "    object.");
+
+static PyObject *
+core_create_channel(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
+{
+    static const signature create_channel = {
+        "create_channel", 0, 1, {"capacity", "broadcast"}};
+    PyObject *values[2];
+    if (parse_arguments(&create_channel, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    return endpoint_create(state_of(module), values[0], values[1]);
 }
 
 static PyObject *
@@ -469,8 +503,11 @@ static PyMethodDef core_methods[] = {
                "Whether obj stands for what several interpreters share.")},
     {"raise_in_thread", core_raise_in_thread, METH_VARARGS,
      raise_in_thread_doc},
+    {"create_bound_channel",
+     (PyCFunction)(void (*)(void))core_create_bound_channel, METH_FASTCALL,
+     create_bound_channel_doc},
     {"create_channel", (PyCFunction)(void (*)(void))core_create_channel,
-     METH_FASTCALL, create_channel_doc},
+     METH_FASTCALL | METH_KEYWORDS, create_channel_doc},
     {"list_channels", core_list_channels, METH_NOARGS,
      PyDoc_STR("list_channels($module, /)\n--\n\n"
                "(recv, send) for each channel.")},
@@ -504,6 +541,11 @@ static const struct {
     {&cot_bound_queue_class, offsetof(module_state, interpreter_queue_type)},
     {&cot_recv_end_class, offsetof(module_state, recv_channel_type)},
     {&cot_send_end_class, offsetof(module_state, send_channel_type)},
+    {&cot_receiver_class, offsetof(module_state, receiver_type)},
+    {&cot_sender_class, offsetof(module_state, sender_type)},
+    {&cot_subscription_class, offsetof(module_state, receiver_type)},
+    {&cot_broadcast_sender_class, offsetof(module_state, sender_type)},
+    {&cot_source_class, offsetof(module_state, source_type)},
     {&cot_mutex_class, offsetof(module_state, lock_type)},
     {&cot_recursive_mutex_class, offsetof(module_state, rlock_type)},
     {&cot_event_class, offsetof(module_state, event_type)},

@@ -327,13 +327,12 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (is_over(own)) {
         return NULL;
     }
-    bool is_decided = withdraw(own);
-    while (!is_decided && !(is_decided = cot_choice_try(choice))) {
-        cot_status status = cot_choice_stand(choice);
-        if (status == COT_TIMED_OUT) {
-            Py_RETURN_NONE;
-        }
-        is_decided = status == COT_OK;
+    cot_status status = withdraw(own) ? COT_OK : COT_AGAIN;
+    while (status == COT_AGAIN) {
+        status = cot_choice_try(choice) ? COT_OK : cot_choice_stand(choice);
+    }
+    if (status == COT_TIMED_OUT) {
+        Py_RETURN_NONE;
     }
     return outcome(own);
 }
@@ -411,10 +410,10 @@ PyDoc_STRVAR(wait_doc,
              "0 where it does not matter.");
 
 static PyType_Slot wait_slots[] = {
-    {Py_tp_doc, (void *)wait_doc},     {Py_tp_new, wait_new},
-    {Py_tp_traverse, wait_traverse},   {Py_tp_clear, wait_clear},
-    {Py_tp_dealloc, wait_dealloc},     {Py_tp_methods, wait_methods},
-    {Py_tp_getset, wait_getset},       {0, NULL},
+    {Py_tp_doc, (void *)wait_doc},   {Py_tp_new, wait_new},
+    {Py_tp_traverse, wait_traverse}, {Py_tp_clear, wait_clear},
+    {Py_tp_dealloc, wait_dealloc},   {Py_tp_methods, wait_methods},
+    {Py_tp_getset, wait_getset},     {0, NULL},
 };
 
 PyType_Spec cot_wait_spec = {

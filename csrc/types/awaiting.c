@@ -66,22 +66,20 @@ await_with_value(PyObject *op, const signature *expected, const char *name,
     return await_operation(op, name, values[0], values[1]);
 }
 
-#define PLAIN(function, method, name)                                     \
-    PyObject *function(PyObject *op, PyObject *const *args,               \
-                       Py_ssize_t nargs, PyObject *kwnames)               \
-    {                                                                     \
-        static const signature expected = {method, 0, 1, {"timeout"}};    \
-        return await_plain(op, &expected, name, args, nargs, kwnames);    \
+#define PLAIN(function, method, name)                                         \
+    PyObject *function(PyObject *op, PyObject *const *args, Py_ssize_t nargs, \
+                       PyObject *kwnames)                                     \
+    {                                                                         \
+        static const signature expected = {method, 0, 1, {"timeout"}};        \
+        return await_plain(op, &expected, name, args, nargs, kwnames);        \
     }
 
-#define WITH_VALUE(function, method, name, value)                          \
-    PyObject *function(PyObject *op, PyObject *const *args,                \
-                       Py_ssize_t nargs, PyObject *kwnames)                \
-    {                                                                      \
-        static const signature expected = {method, 1, 2,                   \
-                                           {value, "timeout"}};            \
-        return await_with_value(op, &expected, name, args, nargs,          \
-                                kwnames);                                  \
+#define WITH_VALUE(function, method, name, value)                             \
+    PyObject *function(PyObject *op, PyObject *const *args, Py_ssize_t nargs, \
+                       PyObject *kwnames)                                     \
+    {                                                                         \
+        static const signature expected = {method, 1, 2, {value, "timeout"}}; \
+        return await_with_value(op, &expected, name, args, nargs, kwnames);   \
     }
 
 PLAIN(await_get, "aget", "get")
@@ -91,15 +89,15 @@ PLAIN(await_wait, "await_", "wait")
 PLAIN(await_recv, "arecv", "recv")
 WITH_VALUE(await_put, "aput", "put", "item")
 WITH_VALUE(await_send, "asend", "send", "obj")
+WITH_VALUE(await_send_buffer, "asend_buffer", "send_buffer", "obj")
 
 static PyObject *
 call_lazy(PyObject *op, lazy_name name, const char *operation)
 {
     PyObject *function = state_import(SharedObject_CAST(op)->state, name);
-    return function
-               ? PyObject_CallFunction(function, operation ? "Os" : "O", op,
-                                       operation)
-               : NULL;
+    return function ? PyObject_CallFunction(function, operation ? "Os" : "O",
+                                            op, operation)
+                    : NULL;
 }
 
 PyObject *

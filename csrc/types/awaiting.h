@@ -18,7 +18,7 @@ PyObject *await_operation(PyObject *target, const char *name, PyObject *value,
                           PyObject *timeout);
 
 // Methods of SharedObjects, METH_FASTCALL | METH_KEYWORDS: the twins of get, put,
-// join, acquire, wait, recv and send.
+// join, acquire, wait, recv, send and send_buffer.
 PyObject *await_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames);
 PyObject *await_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -33,6 +33,8 @@ PyObject *await_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
 PyObject *await_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
+PyObject *await_send_buffer(PyObject *op, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames);
 
 // For "async with" what is acquired; METH_NOARGS and METH_FASTCALL.
 PyObject *await_enter(PyObject *op, PyObject *ignored);
@@ -43,17 +45,19 @@ PyObject *await_next_get(PyObject *op);
 PyObject *await_next_recv(PyObject *op);
 
 // Rows of method tables.
-#define AWAIT_METHOD(name, function, doc)                   \
-    {name, (PyCFunction)(void (*)(void))function,           \
+#define AWAIT_METHOD(name, function, doc)         \
+    {name, (PyCFunction)(void (*)(void))function, \
      METH_FASTCALL | METH_KEYWORDS, PyDoc_STR(doc)}
-#define AWAIT_ACQUIRE                                                        \
-    AWAIT_METHOD("aacquire", await_acquire,                                  \
-                 "aacquire($self, /, timeout=None)\n--\n\n"                  \
-                 "acquire() for a task of an event loop, which owns it then.")
-#define AWAIT_ENTER                                                 \
-    {"__aenter__", await_enter, METH_NOARGS, NULL}, {               \
-        "__aexit__", (PyCFunction)(void (*)(void))await_exit,       \
-            METH_FASTCALL, NULL                                     \
+#define AWAIT_ACQUIRE                              \
+    AWAIT_METHOD(                                  \
+        "aacquire", await_acquire,                 \
+        "aacquire($self, /, timeout=None)\n--\n\n" \
+        "acquire() for a task of an event loop, which owns it then.")
+#define AWAIT_ENTER                                                          \
+    {"__aenter__", await_enter, METH_NOARGS, NULL},                          \
+    {                                                                        \
+        "__aexit__", (PyCFunction)(void (*)(void))await_exit, METH_FASTCALL, \
+            NULL                                                             \
     }
 
 #endif

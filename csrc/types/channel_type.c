@@ -240,6 +240,32 @@ end_of(void *arg)
 static const blocking_op send_op = {can_send, attempt_send, "send", end_of};
 static const blocking_op recv_op = {can_recv, attempt_recv, "recv", end_of};
 
+int
+channel_block_to_send(module_state *state, cot_channel *channel,
+                      cot_object *end, cot_payload *payload,
+                      int64_t deadline_ns, cot_status *status)
+{
+    transfer send = {channel, payload, deadline_ns != COT_NOW, end};
+    int failed = cot_block(state, &send_op, &send, deadline_ns, status);
+    if (failed || *status != COT_OK) {
+        cot_payload_destroy(payload);
+    }
+    return failed;
+}
+
+int
+channel_block_to_recv(module_state *state, cot_channel *channel,
+                      cot_object *end, int64_t deadline_ns, cot_status *status,
+                      cot_payload **payload)
+{
+    transfer recv = {
+        .channel = channel, .waits = deadline_ns != COT_NOW, .end = end};
+    buffer_owner_reclaim(state->buffers);
+    int failed = cot_block(state, &recv_op, &recv, deadline_ns, status);
+    *payload = recv.payload;
+    return failed;
+}
+
 static PyObject *
 raise_from_channel(PyObject *op, cot_status status)
 {
@@ -264,14 +290,25 @@ unbound_op_from(PyObject *op, PyObject *unbounditems)
 }
 
 static cot_payload *
-encode_object(module_state *state, PyObject *obj, bool as_buffer)
+encode_view(module_state *state, PyObject *obj)
 {
-    if (!as_buffer) {
-        return cot_encode(&state->codec, obj);
-    }
     PyObject *view = PyMemoryView_FromObject(obj);
     cot_payload *payload = view ? cot_encode(&state->codec, view) : NULL;
     Py_XDECREF(view);
+    return payload;
+}
+
+cot_payload *
+channel_encode(module_state *state, PyObject *obj, bool as_buffer)
+{
+    buffer_owner_reclaim(state->buffers);
+    if (as_buffer) {
+        return encode_view(state, obj);
+    }
+    cot_payload *payload = cot_encode(&state->codec, obj);
+    if (payload == NULL) {
+        raise_not_shareable(state, "item not shareable");
+    }
     return payload;
 }
 
@@ -280,19 +317,11 @@ make_payload(PyObject *op, PyObject *obj, bool as_buffer,
              PyObject *unbounditems)
 {
     module_state *state = state_of(op);
-    buffer_owner_reclaim(state->buffers);
     int unbound_op = unbound_op_from(op, unbounditems);
-    if (unbound_op < 0) {
-        return NULL;
-    }
-    cot_payload *payload = encode_object(state, obj, as_buffer);
-    if (payload == NULL) {
-        if (!as_buffer) {
-            raise_not_shareable(state, "item not shareable");
-        }
-        return NULL;
-    }
-    if (unbound_op > 0) {
+    cot_payload *payload = unbound_op < 0
+                               ? NULL
+                               : channel_encode(state, obj, as_buffer);
+    if (payload != NULL && unbound_op > 0) {
         cot_payload_bind(payload, cot_home_id(state->home),
                          (cot_unbound_op)unbound_op);
     }
@@ -307,18 +336,15 @@ send_and_wait(PyObject *op, PyObject *const *values, bool as_buffer)
     if (deadline_from_timeout(values[1], false, &deadline_ns) < 0) {
         return NULL;
     }
-    transfer send = {channel_of(op),
-                     make_payload(op, values[0], as_buffer, values[2]),
-                     deadline_ns != COT_NOW, SharedObject_CAST(op)->object};
-    if (send.payload == NULL) {
-        return NULL;
-    }
-    if (cot_block(state_of(op), &send_op, &send, deadline_ns, &status) < 0) {
-        cot_payload_destroy(send.payload);
+    cot_payload *payload = make_payload(op, values[0], as_buffer, values[2]);
+    if (payload == NULL
+        || channel_block_to_send(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, payload,
+                                 deadline_ns, &status)
+               < 0) {
         return NULL;
     }
     if (status != COT_OK) {
-        cot_payload_destroy(send.payload);
         return raise_from_channel(op, status);
     }
     Py_RETURN_NONE;
@@ -440,19 +466,6 @@ decode_item(PyObject *op, cot_payload *payload)
     return item;
 }
 
-static int
-receive(PyObject *op, int64_t deadline_ns, cot_status *status,
-        cot_payload **payload)
-{
-    transfer recv = {.channel = channel_of(op),
-                     .waits = deadline_ns != COT_NOW,
-                     .end = SharedObject_CAST(op)->object};
-    buffer_owner_reclaim(state_of(op)->buffers);
-    int failed = cot_block(state_of(op), &recv_op, &recv, deadline_ns, status);
-    *payload = recv.payload;
-    return failed;
-}
-
 PyDoc_STRVAR(recv_doc, "recv($self, /, timeout=None)\n--\n\n"
                        "Wait for the next object and return it.\n\n"
                        "Raises TimeoutError if none comes in time (seconds),\n"
@@ -469,7 +482,10 @@ recv_channel_recv(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     cot_payload *payload;
     if (parse_arguments(&recv, args, nargs, kwnames, values) < 0
         || deadline_from_timeout(values[0], false, &deadline_ns) < 0
-        || receive(op, deadline_ns, &status, &payload) < 0) {
+        || channel_block_to_recv(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, deadline_ns,
+                                 &status, &payload)
+               < 0) {
         return NULL;
     }
     return status == COT_OK ? decode_item(op, payload)
@@ -490,7 +506,10 @@ recv_channel_recv_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     cot_status status;
     cot_payload *payload;
     if (parse_arguments(&recv_nowait, args, nargs, kwnames, values) < 0
-        || receive(op, COT_NOW, &status, &payload) < 0) {
+        || channel_block_to_recv(state_of(op), channel_of(op),
+                                 SharedObject_CAST(op)->object, COT_NOW,
+                                 &status, &payload)
+               < 0) {
         return NULL;
     }
     if (status == COT_OK) {

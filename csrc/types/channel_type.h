@@ -19,4 +19,19 @@ PyObject *channel_create(module_state *state, PyObject *capacity,
 // A list of such pairs, of all channels that are not closed.
 PyObject *channel_list(module_state *state);
 
+// cot_channel_send and cot_channel_recv, waiting by cot_block and answering as it
+// does.  The payload is adopted, and destroyed if it was not sent.
+// `end`, lent, is what coterie.debug says is waited for.
+int channel_block_to_send(module_state *state, cot_channel *channel,
+                          cot_object *end, cot_payload *payload,
+                          int64_t deadline_ns, cot_status *status);
+int channel_block_to_recv(module_state *state, cot_channel *channel,
+                          cot_object *end, int64_t deadline_ns,
+                          cot_status *status, cot_payload **payload);
+
+// The payload of what is sent: of the object, or with `as_buffer` of a view of
+// its memory.  NULL with an exception set.
+cot_payload *channel_encode(module_state *state, PyObject *obj,
+                            bool as_buffer);
+
 #endif

@@ -277,7 +277,6 @@ const waitable waitable_condition_acquire = {
     .op = {lock_can_acquire, lock_attempt_acquire},
     .begin = begin_acquire,
     .finish = lock_finish_turn,
-    .undo = lock_undo_turn,
 };
 
 // Lets go of the lock; whose turn it is acquires it again.
@@ -321,20 +320,12 @@ drop_wait(turn *own)
     }
 }
 
-static void
-undo_wait(turn *own, cot_status status)
-{
-    (void)status;
-    drop_wait(own);
-}
-
 const waitable waitable_condition_wait = {
     .name = "wait",
     .op = {is_notified, attempt_wait},
     .begin = begin_wait,
     .finish = finish_wait,
     .drop = drop_wait,
-    .undo = undo_wait,
 };
 
 PyDoc_STRVAR(await_doc, "await_($self, /, timeout=None)\n--\n\n"
@@ -370,9 +361,9 @@ condition_await_for(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     PyObject *wait = state_import(state_of(op), LAZY_ASYNC_CONDITION);
-    return wait ? PyObject_CallFunctionObjArgs(
-                      wait, op, values[1] ? values[1] : Py_None, values[0],
-                      NULL)
+    return wait ? PyObject_CallFunctionObjArgs(wait, op,
+                                               values[1] ? values[1] : Py_None,
+                                               values[0], NULL)
                 : NULL;
 }
 

@@ -380,9 +380,8 @@ static cot_status
 attempt_future(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
     FutureObject *self = arg;
-    return self->task == NULL
-               ? COT_OK
-               : cot_task_wait(self->task, parker, deadline_ns);
+    return self->task == NULL ? COT_OK
+                              : cot_task_wait(self->task, parker, deadline_ns);
 }
 
 static int

@@ -1,7 +1,7 @@
 #include "types/lock_type.h"
 
-#include "types/awaiting.h"
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/shared.h"
@@ -277,16 +277,6 @@ lock_finish_turn(turn *own, cot_status status)
     return answer_acquire(own->state, status);
 }
 
-void
-lock_undo_turn(turn *own, cot_status status)
-{
-    const acquisition *taken = TURN_ROOM(own, acquisition);
-    if (status == COT_OK) {
-        status = cot_mutex_release(taken->mutex, taken->owner);
-        (void)status;  // a plain one may have been released by somebody else
-    }
-}
-
 static int
 begin_acquire(turn *own, PyObject *value)
 {
@@ -300,7 +290,6 @@ const waitable waitable_lock_acquire = {
     .op = {lock_can_acquire, lock_attempt_acquire},
     .begin = begin_acquire,
     .finish = lock_finish_turn,
-    .undo = lock_undo_turn,
 };
 
 // ---- what threading.Condition asks of an RLock ---------------------------

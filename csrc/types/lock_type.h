@@ -35,7 +35,6 @@ cot_status lock_attempt_acquire(void *arg, cot_parker *parker,
                                 int64_t deadline_ns);
 void lock_begin_turn(turn *own, cot_mutex *mutex);
 PyObject *lock_finish_turn(turn *own, cot_status status);
-void lock_undo_turn(turn *own, cot_status status);
 
 // __reduce__ of what lives in this process only.
 PyObject *lock_reduce(PyObject *op, PyObject *ignored);

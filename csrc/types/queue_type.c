@@ -405,29 +405,11 @@ finish_get(turn *own, cot_status status)
     return answer_get(own->state, status, TURN_ROOM(own, transfer)->payload);
 }
 
-static void
-undo_get(turn *own, cot_status status)
-{
-    transfer *get = TURN_ROOM(own, transfer);
-    cot_batch batch = {0};
-    if (status != COT_OK) {
-        return;
-    }
-    if (cot_batch_add(&batch, get->payload) != COT_OK) {
-        cot_payload_destroy(get->payload);
-    }
-    else if (cot_queue_put_back(get->queue, &batch) != COT_OK) {
-        cot_batch_clear(&batch);
-    }
-    cot_free(batch.payloads);
-}
-
 const waitable waitable_queue_get = {
     .name = "get",
     .op = {can_get, attempt_get},
     .begin = begin_get,
     .finish = finish_get,
-    .undo = undo_get,
 };
 
 static int
@@ -441,7 +423,11 @@ begin_join(turn *own, PyObject *value)
 static PyObject *
 finish_join(turn *own, cot_status status)
 {
-    return answer_put(own->state, status);
+    if (status != COT_OK) {
+        raise_status(own->state, status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 const waitable waitable_queue_join = {

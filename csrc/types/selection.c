@@ -71,9 +71,9 @@ static void
 drop_others(selection *own, const turn *chosen)
 {
     PyObject *pending = PyErr_GetRaisedException();
-    for (turn *one = own->turns; one < own->turns + own->len; one++) {
-        if (one != chosen) {
-            turn_drop(one);
+    for (size_t i = 0; i < own->len; i++) {
+        if (&own->turns[i] != chosen) {
+            turn_drop(&own->turns[i]);
         }
     }
     PyErr_SetRaisedException(pending);

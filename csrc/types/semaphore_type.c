@@ -187,21 +187,11 @@ finish_acquire(turn *own, cot_status status)
     return PyBool_FromLong(status == COT_OK);
 }
 
-static void
-undo_acquire(turn *own, cot_status status)
-{
-    if (status == COT_OK) {
-        status = cot_semaphore_release(own->arg, 1);
-        (void)status;  // a bounded one may have been released too often
-    }
-}
-
 const waitable waitable_semaphore_acquire = {
     .name = "acquire",
     .op = {can_acquire, attempt_acquire},
     .begin = begin_acquire,
     .finish = finish_acquire,
-    .undo = undo_acquire,
 };
 
 // ---- types ---------------------------------------------------------------

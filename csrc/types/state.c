@@ -35,6 +35,7 @@ static const struct {
     [LAZY_ASYNC_RELEASE] = {"coterie._aio", "release"},
     [LAZY_ASYNC_NEXT] = {"coterie._aio", "next_item"},
     [LAZY_ASYNC_CONDITION] = {"coterie._aio", "wait_condition"},
+    [LAZY_CLOSED] = {"coterie.channel", "Closed"},
     [LAZY_CHANNEL_NOT_FOUND] = {CHANNELS, "ChannelNotFoundError"},
     [LAZY_CHANNEL_CLOSED] = {CHANNELS, "ChannelClosedError"},
     [LAZY_CHANNEL_EMPTY] = {CHANNELS, "ChannelEmptyError"},

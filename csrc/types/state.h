@@ -37,6 +37,7 @@ typedef enum {
     LAZY_QUEUE_ITEM_DESTROYED,
     LAZY_QUEUE_FLAG_OF,
     LAZY_QUEUE_CONSTANT_OF,
+    LAZY_CLOSED,
     LAZY_CHANNEL_NOT_FOUND,
     LAZY_CHANNEL_CLOSED,
     LAZY_CHANNEL_EMPTY,
@@ -83,6 +84,9 @@ typedef struct {
     PyTypeObject *interpreter_type;
     PyTypeObject *recv_channel_type;
     PyTypeObject *send_channel_type;
+    PyTypeObject *receiver_type;
+    PyTypeObject *sender_type;
+    PyTypeObject *source_type;
     PyTypeObject *shared_buffer_type;
     PyTypeObject *lock_type;
     PyTypeObject *rlock_type;

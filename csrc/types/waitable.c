@@ -28,6 +28,9 @@ static const struct {
     ROW(priority_queue, queue_join, TAKES_NOTHING, false),
     ROW(simple_queue, queue_get, TAKES_NOTHING, true),
     ROW(simple_queue, queue_put, TAKES_VALUE, true),
+    ROW(receiver, recv, TAKES_NOTHING, true),
+    ROW(sender, send, TAKES_VALUE, true),
+    ROW(sender, send_buffer, TAKES_VALUE, false),
     ROW(lock, lock_acquire, TAKES_NOTHING, true),
     ROW(rlock, lock_acquire, TAKES_NOTHING, true),
     ROW(condition, condition_acquire, TAKES_NOTHING, false),
@@ -112,7 +115,5 @@ turn_drop(turn *own)
 void
 turn_undo(turn *own, cot_status status)
 {
-    if (own->how->undo != NULL) {
-        own->how->undo(own, status);
-    }
+    own->how->undo(own, status);
 }

@@ -3,8 +3,8 @@
 //
 // A turn is one such operation that has begun.  It ends in one of three ways:
 // finish() makes of its status what the method would return or raise; drop()
-// frees what it held, if it was not done; undo() gives back what was done, if
-// nobody is there any more to take it.
+// frees what it held, if it was not done; undo() gives back what somebody else
+// did for it, if nobody is there any more to take it.
 
 #ifndef COT_TYPES_WAITABLE_H
 #define COT_TYPES_WAITABLE_H
@@ -20,8 +20,8 @@ typedef struct {
     module_state *state;  // borrowed: the target's
     PyObject *target;     // owned, once it has begun
     cot_owner owner;      // whose turn it is
-    void *arg;            // what the operation is given: `room`, if `begin` sets
-                          // nothing else
+    void *arg;  // what the operation is given: `room`, if `begin` sets
+                // nothing else
     union {
         max_align_t aligned;
         char bytes[128];
@@ -29,20 +29,21 @@ typedef struct {
 } turn;
 
 // The room, as what the operation keeps there: zeroed at first.
-#define TURN_ROOM(own, type)                                             \
-    ((type *)(void *)(own)->room.bytes                                   \
+#define TURN_ROOM(own, type)           \
+    ((type *)(void *)(own)->room.bytes \
      + 0 * sizeof(char[sizeof(type) <= sizeof((own)->room) ? 1 : -1]))
 
 struct waitable {
     const char *name;  // of the operation: "get"
     blocking_op op;
     cot_status (*withdraw)(void *arg);  // see cot_case; or NULL
-    // -1 with an exception set.  `value` is lent: the item, or NULL.
+    // -1 with an exception set.  `value` is lent: the item, or NULL.  May put
+    // another in its place (own->how).
     int (*begin)(turn *own, PyObject *value);
     // Steals what the turn holds.  NULL with an exception set.
     PyObject *(*finish)(turn *own, cot_status status);
     void (*drop)(turn *own);                     // or NULL: it holds nothing
-    void (*undo)(turn *own, cot_status status);  // or NULL: it does not matter
+    void (*undo)(turn *own, cot_status status);  // if it can be withdrawn
 };
 
 // Begins the operation of that name; NULL: the usual one of the target's type,
@@ -59,6 +60,9 @@ void turn_undo(turn *own, cot_status status);
 extern const waitable waitable_queue_get;
 extern const waitable waitable_queue_put;
 extern const waitable waitable_queue_join;
+extern const waitable waitable_recv;
+extern const waitable waitable_send;
+extern const waitable waitable_send_buffer;
 extern const waitable waitable_lock_acquire;
 extern const waitable waitable_condition_acquire;
 extern const waitable waitable_condition_wait;

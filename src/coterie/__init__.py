@@ -25,6 +25,8 @@ __all__ = [
     "RemoteError",
     "WorkerLost",
     "aio",
+    "channel",
+    "create_channel",
     "debug",
     "dumps",
     "executor",
@@ -51,6 +53,7 @@ _HOMES = {
     "Queue": "coterie._core",
     "RemoteError": "coterie._core",
     "WorkerLost": "coterie._core",
+    "create_channel": "coterie._core",
     "dumps": "coterie._core",
     "loads": "coterie._core",
     "map": "coterie._map",
@@ -58,7 +61,9 @@ _HOMES = {
     "select": "coterie._core",
 }
 
-_MODULES = frozenset({"aio", "debug", "executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset(
+    {"aio", "channel", "debug", "executor", "interpreters", "queue", "sync"}
+)
 
 
 def __getattr__(name):

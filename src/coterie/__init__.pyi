@@ -1,4 +1,4 @@
-from coterie import debug, executor, interpreters, queue, sync
+from coterie import aio, channel, debug, executor, interpreters, queue, sync
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -7,10 +7,13 @@ from coterie._core import (
     Queue,
     RemoteError,
     WorkerLost,
+    create_channel,
     dumps,
     loads,
+    select,
 )
 from coterie._map import map
+from coterie._merge import merge
 from coterie.executor import (
     BrokenInterpreterPool,
     Executor,
@@ -30,13 +33,18 @@ __all__ = [
     "Queue",
     "RemoteError",
     "WorkerLost",
+    "aio",
+    "channel",
+    "create_channel",
     "debug",
     "dumps",
     "executor",
     "interpreters",
     "loads",
     "map",
+    "merge",
     "queue",
+    "select",
     "sync",
 ]
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from coterie import _core
 from coterie.queue import ShutDown
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 # ---- event loops -------------------------------------------------------------
 
@@ -62,7 +65,8 @@ class _AsyncioHub:
 
     async def notice(self, wait: _core.Wait, timeout: float | None) -> bool:
         loop = self._asyncio.get_running_loop()
-        wait.waker = future = loop.create_future()
+        future: Future[bool] = loop.create_future()
+        wait.waker = future
         if timeout is None:
             return await future
         timer = loop.call_later(timeout, _expire, future)

@@ -485,10 +485,10 @@ trade_in_passing(void *arg, size_t idx)
     while (!is_over) {
         int directions = number == end ? RECEIVES
                                        : 1 + (int)random_below(&random, 3);
-        int64_t deadline_ns =
-            idx < 2 || random_below(&random, 2)
-                ? cot_clock_after(random_below(&random, 60) * COT_US)
-                : COT_NEVER;
+        int64_t deadline_ns = idx < 2 || random_below(&random, 2)
+                                  ? cot_clock_after(random_below(&random, 60)
+                                                    * COT_US)
+                                  : COT_NEVER;
         stall own;
         cot_choice choice;
         set_up_stall(&own, all, directions, number);

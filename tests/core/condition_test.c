@@ -57,8 +57,8 @@ acquire(traffic *own, uint64_t owner)
     cot_parker parker = {0};
     cot_status status;
     do {
-        status = cot_mutex_acquire(cot_condition_mutex(own->condition), cot_owner_here(owner),
-                                   &parker, COT_NEVER);
+        status = cot_mutex_acquire(cot_condition_mutex(own->condition),
+                                   cot_owner_here(owner), &parker, COT_NEVER);
     } while (status == COT_SIGNALLED);
     CHECK_EQ(status, COT_OK);
 }
@@ -66,7 +66,8 @@ acquire(traffic *own, uint64_t owner)
 static void
 release(traffic *own, uint64_t owner)
 {
-    CHECK_EQ(cot_mutex_release(cot_condition_mutex(own->condition), cot_owner_here(owner)),
+    CHECK_EQ(cot_mutex_release(cot_condition_mutex(own->condition),
+                               cot_owner_here(owner)),
              COT_OK);
 }
 

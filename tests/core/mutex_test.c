@@ -22,7 +22,8 @@ static cot_status
 acquire(cot_mutex *mutex, uint64_t owner, int64_t deadline_ns)
 {
     cot_parker parker = {0};
-    return cot_mutex_acquire(mutex, cot_owner_here(owner), &parker, deadline_ns);
+    return cot_mutex_acquire(mutex, cot_owner_here(owner), &parker,
+                             deadline_ns);
 }
 
 static void
@@ -97,8 +98,8 @@ wait_for_the_dead(void *arg, size_t idx)
     mourning *all = arg;
     cot_status status;
     do {
-        status = cot_mutex_acquire(all->mutex, cot_owner_here(idx + 1), &all->parkers[idx],
-                                   COT_NEVER);
+        status = cot_mutex_acquire(all->mutex, cot_owner_here(idx + 1),
+                                   &all->parkers[idx], COT_NEVER);
     } while (status == COT_SIGNALLED);
     if (status == COT_OWNER_DIED) {
         atomic_fetch_add(&all->died, 1);
@@ -151,8 +152,8 @@ try_somehow(tally *own, size_t idx, uint64_t *random)
     else if (die == 1) {
         cot_parker_interrupt(&own->parkers[random_below(random, COUNTERS)]);
     }
-    cot_status status = cot_mutex_acquire(own->mutex, cot_owner_here(idx + 1), parker,
-                                          deadline_ns);
+    cot_status status = cot_mutex_acquire(own->mutex, cot_owner_here(idx + 1),
+                                          parker, deadline_ns);
     cot_parker_calm(parker);
     return status == COT_OK;
 }
@@ -166,7 +167,8 @@ count_up(void *arg, size_t idx)
         if (try_somehow(own, idx, &random)) {
             own->count++;
             done++;
-            CHECK_EQ(cot_mutex_release(own->mutex, cot_owner_here(idx + 1)), COT_OK);
+            CHECK_EQ(cot_mutex_release(own->mutex, cot_owner_here(idx + 1)),
+                     COT_OK);
         }
     }
 }
@@ -201,7 +203,8 @@ hog_or_wait(void *arg, size_t idx)
             int64_t until_ns = cot_clock_after(50 * COT_US);
             while (cot_clock_ns() < until_ns) {
             }
-            CHECK_EQ(cot_mutex_release(both->mutex, cot_owner_here(1)), COT_OK);
+            CHECK_EQ(cot_mutex_release(both->mutex, cot_owner_here(1)),
+                     COT_OK);
         }
         return;
     }

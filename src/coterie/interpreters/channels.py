@@ -93,7 +93,7 @@ def create(
     the receiver raise ItemInterpreterDestroyed, UNBOUND_REMOVE removes it.  Each
     send may say another.
     """
-    return _core.create_channel(0, _flag_of(unbounditems))
+    return _core.create_bound_channel(0, _flag_of(unbounditems))
 
 
 def list_all() -> list[tuple[RecvChannel[Any], SendChannel[Any]]]:
