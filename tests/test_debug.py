@@ -495,14 +495,16 @@ def test_a_stack_that_is_not_to_be_had_in_time(run_script):
     assert ended.lines == ["True", "seen in time: False", "[]"]
 
 
-def test_how_it_says_that_there_is_no_stack(monkeypatch):
-    queue = coterie.Queue()
-    with start_in_worker(queue.get):
-        the_waiter(queue)
-        monkeypatch.setattr(debug._core, "wait_stacks", lambda ids, timeout: [])
-        text = text_of_dump()
-        queue.put(None)
-    assert "the stack could not be seen" in text
+def test_without_time_only_the_stacks_of_this_interpreter_are_seen():
+    queue, out = coterie.Queue(), io.StringIO()
+    with start_in_thread(queue.get), start_in_worker(queue.get):
+        wait_for(lambda: len(waiting_on(queue)) == 2)
+        found = debug.waiters(timeout=0)
+        debug.dump_waiters(out, timeout=0)
+        queue.put_many([None, None])
+    for waiter in found:
+        assert (waiter.stack is None) == (waiter.interpreter != 0)
+    assert out.getvalue().count("the stack could not be seen") == 1
 
 
 def test_bad_timeouts():

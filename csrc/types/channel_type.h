@@ -21,6 +21,7 @@ PyObject *channel_list(module_state *state);
 
 // cot_channel_send and cot_channel_recv, waiting by cot_block and answering as it
 // does.  The payload is adopted, and destroyed if it was not sent.
+// `end`, lent, is what coterie.debug says is waited for.
 int channel_block_to_send(module_state *state, cot_channel *channel,
                           cot_object *end, cot_payload *payload,
                           int64_t deadline_ns, cot_status *status);

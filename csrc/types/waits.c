@@ -337,7 +337,8 @@ visit_all(module_state *state, const int64_t *ids, size_t len,
         return -1;
     }
     for (size_t i = 0; i < len; i++) {
-        visits[i] = ids[i] != state->id ? set_out(ids[i]) : NULL;
+        bool is_far = ids[i] != state->id && deadline_ns != COT_NOW;
+        visits[i] = is_far ? set_out(ids[i]) : NULL;
     }
     for (size_t i = 0; i < len; i++) {
         if (visits[i] != NULL) {

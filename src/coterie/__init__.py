@@ -61,8 +61,9 @@ _HOMES = {
     "select": "coterie._core",
 }
 
-_MODULES = frozenset({"aio", "channel", "executor", "interpreters", "queue", "sync"})
-_MODULES = frozenset({"aio", "debug", "executor", "interpreters", "queue", "sync"})
+_MODULES = frozenset(
+    {"aio", "channel", "debug", "executor", "interpreters", "queue", "sync"}
+)
 
 
 def __getattr__(name):
