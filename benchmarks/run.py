@@ -25,6 +25,8 @@ QUESTIONS = (
     "pipelined",
     "map_items",
     "queues",
+    "channels",
+    "locks",
     "codec",
     "interpreters",
     "start_up",
