@@ -27,6 +27,7 @@ QUESTIONS = (
     "queues",
     "channels",
     "locks",
+    "awaiting",
     "codec",
     "interpreters",
     "start_up",
