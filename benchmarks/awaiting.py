@@ -34,7 +34,10 @@ GOALS = [Goal("call_soon_threadsafe", 1 / 2)]
 
 def measure(effort: Effort) -> Iterator[Result]:
     """Measure the round trip in every placement."""
-    pools = {"call_soon_threadsafe": POOLS["threads"](1), "coterie": POOLS["coterie"](1)}
+    pools = {
+        "call_soon_threadsafe": POOLS["threads"](1),
+        "coterie": POOLS["coterie"](1),
+    }
     with asyncio.Runner() as runner:
         for place in placements():
             with place(pools.values()), partners(pools, runner) as loops:

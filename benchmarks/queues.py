@@ -56,7 +56,9 @@ def measure(effort: Effort) -> Iterator[Result]:
         with place(pools.values()):
             streams = {n: partial(stream, pools[n], QUEUES[n], items) for n in QUEUES}
             samples = in_unit(microseconds / items, interleaved(streams, effort))
-        yield Result(f"queue one way, per item, {place.name}", "us", samples, STREAM_GOALS)
+        yield Result(
+            f"queue one way, per item, {place.name}", "us", samples, STREAM_GOALS
+        )
         with place(pools.values()):
             streams["coterie"] = partial(stream_many, pools["coterie"], items)
             samples = in_unit(microseconds / items, interleaved(streams, effort))

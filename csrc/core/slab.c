@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 enum {
-    SIZE = 4000,       // with the allocator's own words, about a page
-    BIGGEST = 512,     // payload
+    SIZE = 4000,    // with the allocator's own words, about a page
+    BIGGEST = 512,  // payload
     GRAIN = alignof(max_align_t),
 };
 
@@ -58,8 +58,7 @@ cot_slab_cut(cot_slab **slab, size_t len, cot_format format)
         return cot_payload_create(len, format);
     }
     size_t size = (sizeof(cot_payload) + len + GRAIN - 1) / GRAIN * GRAIN;
-    if (*slab == NULL
-        || SIZE - sizeof(cot_slab) - (*slab)->used < size) {
+    if (*slab == NULL || SIZE - sizeof(cot_slab) - (*slab)->used < size) {
         cot_slab *next = create();
         if (next == NULL) {
             return NULL;

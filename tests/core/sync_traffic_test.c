@@ -127,9 +127,9 @@ get_token(playground *all, size_t idx, uint64_t *random)
         cot_condition_wait wait = {0};
         cot_condition_begin(all->condition, &wait);
         give(all, idx);
-        waits = has_got(cot_condition_wait_on(all->condition, &wait, parker,
-                                              deadline_ns),
-                        parker, deadline_ns);
+        waits = has_got(
+            cot_condition_wait_on(all->condition, &wait, parker, deadline_ns),
+            parker, deadline_ns);
         // One that was notified too late does not give up: it has a token.
         waits |= cot_condition_end(all->condition, &wait);
         take_surely(all, idx);

@@ -30,10 +30,10 @@ The claims
   Each is an assertion below, with its number.
 
 Where it is in the code
-  take_notice, sleep_on (part of park here), park, post, enlist, delist are the
-  functions of park.c of these names, without the prefix; the body of consumer
-  between enlist and "look again" is cot_wait_locked, with await_notice; pop is
-  cot_waitlist_pop.  Around that, consumer is cot_queue_get and producer
+  take_notice, park (from the label sleep_on, sleep_on), post, enlist, delist and
+  pop are the functions of park.c of these names, without the prefix; the body of
+  consumer from enlist to "again" is cot_wait_locked, with await_notice.  What
+  stands in a line without parking (core/choice.h) is not modelled.  Around that, consumer is cot_queue_get and producer
   cot_queue_put (core/queue.c).  Spinning is one more look, or none: any number
   of them is the same.
 
