@@ -5,7 +5,7 @@
 #   make test ARGS="-k queue"           arguments for pytest (demo, bench: theirs)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint format asan tsan fuzz clean
+.PHONY: help demo test check bench lint format asan tsan model fuzz clean
 
 export PYTHON
 ARGS ?=
@@ -19,7 +19,7 @@ demo: ## the demo: many workbooks into one table, in parallel
 test: ## C tests of the core, then pytest without what is slow
 	@tools/env test -- tools/test -m "not slow" $(ARGS)
 
-check: lint asan tsan ## everything: lint, sanitizers, fuzzing, all tests
+check: lint asan tsan model ## everything: lint, sanitizers, model, fuzzing, tests
 	@tools/env test -- tests/fuzz/run --short
 	@tools/env test -- tools/test $(ARGS)
 
@@ -37,6 +37,9 @@ asan: ## C tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan: ## C tests under ThreadSanitizer
 	@tools/env --no-build -- tools/ctest tsan
+
+model: ## check the model of waiting, and that its mutations fail
+	@tools/env --no-build -- tests/model/run
 
 fuzz: ## fuzz the decoder until interrupted
 	@tools/env test -- tests/fuzz/run

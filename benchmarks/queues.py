@@ -29,7 +29,8 @@ from harness import (
 
 import coterie
 
-GOALS = [Goal("interpreters", 1000), Goal("threads", 2)]
+GOALS = [Goal("interpreters", 1500), Goal("threads", 3)]
+STREAM_GOALS = [Goal("interpreters", 2)]
 STREAM = 10_000
 
 QUEUES: dict[str, Callable[[], Any]] = {"threads": queue.SimpleQueue}
@@ -55,7 +56,9 @@ def measure(effort: Effort) -> Iterator[Result]:
         with place(pools.values()):
             streams = {n: partial(stream, pools[n], QUEUES[n], items) for n in QUEUES}
             samples = in_unit(microseconds / items, interleaved(streams, effort))
-        yield Result(f"queue one way, per item, {place.name}", "us", samples)
+        yield Result(
+            f"queue one way, per item, {place.name}", "us", samples, STREAM_GOALS
+        )
         with place(pools.values()):
             streams["coterie"] = partial(stream_many, pools["coterie"], items)
             samples = in_unit(microseconds / items, interleaved(streams, effort))
@@ -68,13 +71,15 @@ def measure(effort: Effort) -> Iterator[Result]:
 @contextmanager
 def echoes(pools: dict[str, Pool]) -> Iterator[dict[str, Loop]]:
     """Let the worker of each pool send back what it gets."""
-    pairs = {name: (make(), make()) for name, make in QUEUES.items()}
+    pairs = {name: (QUEUES[name](), QUEUES[name]()) for name in pools}
     running = [pools[name].submit(work.echo, *pair) for name, pair in pairs.items()]
-    yield {name: partial(ping_pong, *pair) for name, pair in pairs.items()}
-    for ping, _ in pairs.values():
-        ping.put(None)
-    for future in running:
-        future.result()
+    try:
+        yield {name: partial(ping_pong, *pair) for name, pair in pairs.items()}
+    finally:
+        for ping, _ in pairs.values():
+            ping.put(None)
+        for future in running:
+            future.result()
 
 
 def ping_pong(ping: Any, pong: Any, count: int) -> float:

@@ -32,3 +32,21 @@ def drain_many(queue, most):
             count += len(queue.get_many(most))
     except ShutDown:
         return count
+
+
+def hand_over(ping, pong, last):
+    """Release one lock whenever the other is released, until `last` is free."""
+    while ping.acquire() and last.locked():
+        pong.release()
+
+
+def echo_channel(ping, pong):
+    """Send back what comes, until None does."""
+    while (item := ping.recv()) is not None:
+        pong.send(item)
+
+
+def drain_channel(recv):
+    """Take what comes, until None does."""
+    while recv.recv() is not None:
+        pass

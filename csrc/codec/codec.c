@@ -95,6 +95,12 @@ cot_encode(cot_codec *codec, PyObject *obj)
     return cot_encode_with(codec, obj, 0);
 }
 
+cot_payload *
+cot_encode_passing(cot_codec *codec, PyObject *obj)
+{
+    return cot_encode_with(codec, obj, COT_PASSING);
+}
+
 PyObject *
 cot_decode(cot_codec *codec, const cot_payload *payload)
 {

@@ -55,6 +55,9 @@ void cot_codec_clear(cot_codec *codec);
 // The payload of one object: a new one, to be destroyed by the caller.
 cot_payload *cot_encode(cot_codec *codec, PyObject *obj);
 
+// The same for an item of a queue or a channel, which will soon be gone.
+cot_payload *cot_encode_passing(cot_codec *codec, PyObject *obj);
+
 // The object: a new reference.  The payload stays the caller's, and whole: it
 // may be decoded again.
 PyObject *cot_decode(cot_codec *codec, const cot_payload *payload);

@@ -1,5 +1,6 @@
 #include "codec/encoder.h"
 
+#include "core/slab.h"
 #include "port/memory.h"
 
 enum {
@@ -111,6 +112,7 @@ cot_encoder_destroy(cot_encoder *encoder)
         Py_CLEAR(encoder->kept);
         Py_CLEAR(encoder->bytes);
         cot_payload_destroy(encoder->block);
+        cot_slab_retire(encoder->slab);
         cot_free(encoder);
     }
 }
@@ -182,7 +184,9 @@ cot_encoder_take_payload(cot_encoder *encoder)
         block->len = len;
         return block;
     }
-    cot_payload *payload = cot_payload_create(len, COT_NATIVE);
+    cot_payload *payload = encoder->flags & COT_PASSING
+                               ? cot_slab_cut(&encoder->slab, len, COT_NATIVE)
+                               : cot_payload_create(len, COT_NATIVE);
     if (payload == NULL) {
         PyErr_NoMemory();
         return NULL;

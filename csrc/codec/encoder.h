@@ -25,6 +25,8 @@ typedef enum {
     COT_COMPARED = 4,
     // No Python code may run: gives up instead.
     COT_PURE = 8,
+    // The payload will soon be gone: it may be cut from a slab.
+    COT_PASSING = 16,
 } cot_encoder_flags;
 
 struct cot_encoder {
@@ -32,6 +34,7 @@ struct cot_encoder {
     uint8_t *end;
     uint8_t *start;      // of what was written
     cot_payload *block;  // owned: holds start..end, unless `bytes` does
+    cot_slab *slab;      // owned, or NULL: what passing payloads are cut from
     PyObject *bytes;     // owned: where a big portable result grows
     cot_codec *codec;    // borrowed
     cot_memo memo;

@@ -21,6 +21,8 @@
 // wasted: who was taken off the list always looks at the condition once more,
 // even when its deadline passed meanwhile.
 //
+// tests/model/park.pml is a model of this that is checked: change both.
+//
 // A parker is one thread's word.  It lives on the waiter's stack, or with the
 // worker whose waits others may interrupt.  The waker may touch it until
 // NOTIFIED is set, so a waiter that was taken off the list waits for that bit.

@@ -1,6 +1,13 @@
 #include "core/payload.h"
 
+#include "core/slab.h"
 #include "port/memory.h"
+
+void
+cot_payload_init(cot_payload *payload, size_t len, cot_format format)
+{
+    *payload = (cot_payload){.len = len, .format = (uint16_t)format};
+}
 
 cot_payload *
 cot_payload_create(size_t len, cot_format format)
@@ -10,12 +17,7 @@ cot_payload_create(size_t len, cot_format format)
     }
     cot_payload *payload = cot_alloc(sizeof(*payload) + len);
     if (payload != NULL) {
-        payload->len = len;
-        payload->objects = NULL;
-        payload->objects_len = 0;
-        payload->format = (uint16_t)format;
-        payload->origin = 0;
-        payload->key = NULL;
+        cot_payload_init(payload, len, format);
     }
     return payload;
 }
@@ -67,7 +69,9 @@ release_objects(cot_payload *payload, cot_object **dead)
     for (uint32_t i = 0; i < payload->objects_len; i++) {
         cot_object_release(payload->objects[i], dead);
     }
-    cot_free(payload->objects);
+    if (payload->objects != NULL) {
+        cot_free(payload->objects);
+    }
 }
 
 cot_payload *
@@ -83,6 +87,9 @@ cot_payload_unbind(cot_payload *payload, cot_object **dead)
     payload->len = 0;
     payload->origin = 0;
     payload->format = COT_UNBOUND;
+    if (payload->slab != NULL) {
+        return payload;
+    }
     // Gives the bytes back.  One that cannot shrink is as good.
     cot_payload *shrunk = cot_realloc(payload, sizeof(*payload));
     return shrunk ? shrunk : payload;
@@ -95,8 +102,15 @@ cot_payload_dissolve(cot_payload *payload, cot_object **dead)
         return;
     }
     release_objects(payload, dead);
-    cot_free(payload->key);
-    cot_free(payload);
+    if (payload->key != NULL) {
+        cot_free(payload->key);
+    }
+    if (payload->slab != NULL) {
+        cot_slab_release(payload->slab, 1);
+    }
+    else {
+        cot_free(payload);
+    }
 }
 
 void

@@ -36,6 +36,8 @@ typedef struct {
     uint8_t bytes[];
 } cot_key;
 
+typedef struct cot_slab cot_slab;  // core/slab.h
+
 typedef struct {
     size_t len;            // of bytes
     cot_object **objects;  // owned array of shared references, or NULL
@@ -43,13 +45,17 @@ typedef struct {
     uint16_t format;      // cot_format
     uint16_t unbound_op;  // cot_unbound_op; without origin it has no meaning
     uint64_t origin;
-    cot_key *key;  // owned, or NULL
+    cot_key *key;    // owned, or NULL
+    cot_slab *slab;  // shared: what it was cut from; NULL: its own block
     uint8_t bytes[];
 } cot_payload;
 
 // A payload of `len` bytes, not yet written, without objects; NULL if there is
 // no memory.
 cot_payload *cot_payload_create(size_t len, cot_format format);
+
+// What create does, for memory that the caller has.
+void cot_payload_init(cot_payload *payload, size_t len, cot_format format);
 
 // Adds one reference to `object`, reachable at index objects_len - 1 after.
 COT_MUST_CHECK cot_status cot_payload_attach(cot_payload *payload,

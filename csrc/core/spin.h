@@ -19,14 +19,15 @@
 #define COT_SPIN_PAUSES 20         // between two looks at clock and scheduler
 
 typedef struct {
-    int64_t until_ns;
+    int64_t budget_ns;
+    int64_t until_ns;  // 0: the clock was not looked at yet
     int pauses;
 } cot_spin;
 
 static inline cot_spin
 cot_spin_for(int64_t budget_ns)
 {
-    return (cot_spin){.until_ns = cot_clock_ns() + budget_ns};
+    return (cot_spin){.budget_ns = budget_ns};
 }
 
 // Passes a moment; false when the budget is used up.
@@ -39,7 +40,11 @@ cot_spin_once(cot_spin *spin)
     }
     spin->pauses = 0;
     cot_thread_yield();
-    return cot_clock_ns() < spin->until_ns;
+    int64_t now_ns = cot_clock_ns();
+    if (spin->until_ns == 0) {
+        spin->until_ns = now_ns + spin->budget_ns;
+    }
+    return now_ns < spin->until_ns;
 }
 
 #endif

@@ -308,7 +308,7 @@ channel_encode(module_state *state, PyObject *obj, bool as_buffer)
     if (as_buffer) {
         return encode_view(state, obj);
     }
-    cot_payload *payload = cot_encode(&state->codec, obj);
+    cot_payload *payload = cot_encode_passing(&state->codec, obj);
     if (payload == NULL) {
         raise_not_shareable(state, "item not shareable");
     }

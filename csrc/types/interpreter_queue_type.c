@@ -203,7 +203,7 @@ parse_rules(PyObject *op, PyObject *unbounditems, PyObject *syncobj,
 static cot_payload *
 encode_item(module_state *state, PyObject *item, cot_queue_rules rules)
 {
-    cot_payload *payload = cot_encode(&state->codec, item);
+    cot_payload *payload = cot_encode_passing(&state->codec, item);
     if (payload == NULL) {
         raise_not_shareable(state, "item not shareable");
         return NULL;

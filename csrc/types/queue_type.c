@@ -228,7 +228,7 @@ queue_encode(PyObject *op, PyObject *item, Py_ssize_t idx)
             return NULL;
         }
     }
-    cot_payload *payload = cot_encode(&state->codec, item);
+    cot_payload *payload = cot_encode_passing(&state->codec, item);
     if (payload == NULL) {
         cot_free(key);
         name_item(name, sizeof(name), idx);

@@ -1,12 +1,14 @@
 // The decoder, given any bytes: an extension module for fuzz.py.
 //
 // The bytes stand in a block of their very size, so that AddressSanitizer sees
-// a read past the end.  What is decoded is encoded again: it must be a whole
-// object.  Functions are made by a stand-in, since marshal, which makes their
+// a read past the end.  What is decoded is encoded again, as the items of a queue
+// are: it must be a whole object.  Keys of priority queues are made of it, and
+// must be ordered as Python orders it.  Functions are made by a stand-in, since marshal, which makes their
 // code, may crash on damaged bytes: blocks from outside have a checksum.
 
 #include "codec/codec.h"
 #include "codec/decoder.h"
+#include "codec/key.h"
 
 #include "port/memory.h"
 
@@ -27,20 +29,86 @@ decode(const uint8_t *bytes, size_t len)
     return obj;
 }
 
+// With an exception set: whether it shows an error of ours.
+static bool
+is_ours(void)
+{
+    return PyErr_ExceptionMatches(PyExc_SystemError)
+           || PyErr_ExceptionMatches(PyExc_MemoryError);
+}
+
+static int
+sign_of_keys(const cot_key *a, const cot_key *b)
+{
+    size_t len = a->len < b->len ? a->len : b->len;
+    int order = memcmp(a->bytes, b->bytes, len);
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+// 0, also if Python does not compare them; -1 with an exception set.
+static int
+compare(PyObject *a, PyObject *b, int sign)
+{
+    int is_less = PyObject_RichCompareBool(a, b, Py_LT);
+    int is_equal = is_less < 0 ? -1 : PyObject_RichCompareBool(a, b, Py_EQ);
+    if (is_equal < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (is_less != (sign < 0) || is_equal != (sign == 0)) {
+        PyErr_Format(PyExc_AssertionError,
+                     "the keys of %R and %R are not in their order", a, b);
+        return -1;
+    }
+    return 0;
+}
+
+// Each item of a sequence against the one before, if both have keys.
+static int
+try_keys(PyObject *obj)
+{
+    if (!PyList_CheckExact(obj) && !PyTuple_CheckExact(obj)) {
+        return 0;
+    }
+    cot_key *last = NULL;
+    int failed = 0;
+    for (Py_ssize_t i = 0; !failed && i < PySequence_Size(obj); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(obj, i);
+        cot_key *key = cot_encode_key(item, "item");
+        if (key == NULL) {
+            failed = is_ours() ? -1 : 0;
+            if (!failed) {
+                PyErr_Clear();
+            }
+        }
+        else if (last != NULL) {
+            failed = compare(PySequence_Fast_GET_ITEM(obj, i - 1), item,
+                             sign_of_keys(last, key));
+        }
+        cot_free(last);
+        last = key;
+    }
+    cot_free(last);
+    return failed;
+}
+
 // 0, or -1 with an exception which shows an error of ours.
 static int
 try_block(const uint8_t *bytes, size_t len)
 {
     PyObject *obj = decode(bytes, len);
     if (obj == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_SystemError)
-            || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        if (is_ours()) {
             return -1;
         }
         PyErr_Clear();
         return 0;
     }
-    cot_payload *payload = cot_encode(&codec, obj);
+    if (try_keys(obj) < 0) {
+        Py_DECREF(obj);
+        return -1;
+    }
+    cot_payload *payload = cot_encode_passing(&codec, obj);
     Py_DECREF(obj);
     if (payload == NULL) {
         PyErr_Clear();  // what is no data cannot be encoded here

@@ -74,6 +74,12 @@ def make_seeds():
         {i: {str(i): (i, [i])} for i in range(20)},
         ["\xe9" * 20, "\u20ac" * 300],
         cycle,
+        # Next to each other as keys.
+        [-math.inf, -(2**64), -(2.0**63), -1.5, -5e-324, 0, 0.0, False, 0.1, 1, 1.0],
+        [2**53, 2.0**53, 2**53 + 1, 2**63 - 1, 2.0**63, 10**400, math.inf, True, -1],
+        ["", "\0", "\0\0", "\1", "\1\1", "a", "a\0", "a\ud800", "\uffff", "\U0001f600"],
+        [b"", b"\0", b"\0\1", b"\1", b"\1\2", b"\xff", b"\xff\0"],
+        [(), ((),), ((), 0), (0,), (0, ""), (0, "\0"), (0.5, (b"", (1,))), (1, ())],
         [len, math, reduce, make, (lambda: shared), {"f": make_seeds}],
     ]
     return [decode_fuzz.encode(value) for value in values]
