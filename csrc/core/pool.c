@@ -109,6 +109,12 @@ cot_pool_context(const cot_pool *pool)
     return pool->config.context;
 }
 
+cot_outbox *
+cot_pool_outbox(const cot_pool *pool)
+{
+    return cot_home_outbox(pool->home);
+}
+
 const char *
 cot_pool_name(const cot_pool *pool)
 {

@@ -60,6 +60,7 @@ void cot_pool_ref(cot_pool *pool);
 void cot_pool_unref(cot_pool *pool);
 
 void *cot_pool_context(const cot_pool *pool);
+cot_outbox *cot_pool_outbox(const cot_pool *pool);  // of its home
 const char *cot_pool_name(const cot_pool *pool);
 uint32_t cot_pool_workers(cot_pool *pool);
 size_t cot_pool_pending(cot_pool *pool);

@@ -26,6 +26,7 @@ typedef enum {
 typedef enum {
     COT_CALL_ONE,   // one call
     COT_CALL_MANY,  // a call for each of a sequence of argument tuples
+    COT_CALL_NOTE,  // no call: `call` is a note, on its way through an outbox
 } cot_call_kind;
 
 typedef enum {

@@ -3,6 +3,7 @@
 #include "compat/compat.h"
 #include "port/memory.h"
 #include "types/blocking.h"
+#include "types/dispatcher.h"
 #include "types/errors.h"
 #include "types/future_type.h"
 #include "types/interrupt.h"
@@ -10,6 +11,7 @@
 #include "types/worker.h"
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct {
     PyObject_HEAD
@@ -158,6 +160,10 @@ pool_open(PyObject *op, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, COT_TRACING_REFUSAL);
         return NULL;
     }
+    // It logs what an initializer raises.
+    if (initializer != Py_None && dispatcher_ensure(self->state) < 0) {
+        return NULL;
+    }
     worker_plan *plan = make_plan(self->state, settings, preparation,
                                   initializer, grace);
     if (plan == NULL) {
@@ -298,11 +304,38 @@ enqueue(PoolObject *self, cot_function *function, cot_payload *call,
     return future;
 }
 
+// Source, to be executed in the worker's __main__.
+static PyObject *
+submit_source(PoolObject *self, PyObject *source, bool has_args)
+{
+    module_state *state = self->state;
+    cot_function *function;
+    bool is_among_args;
+    PyObject *run = state_import(state, LAZY_RUN_SOURCE);
+    if (has_args) {
+        PyErr_SetString(PyExc_ValueError,
+                        "a script does not take args or kwargs");
+        return NULL;
+    }
+    if (run == NULL
+        || run_get_function(state, run, &function, &is_among_args) < 0) {
+        return NULL;
+    }
+    cot_payload *call = cot_encode_call(&state->codec, &source, 1, NULL, NULL);
+    if (call == NULL) {
+        cot_object_unref(&function->object);
+        raise_not_shareable(state, "script not shareable");
+        return fail_future(self);
+    }
+    return enqueue(self, function, call, COT_CALL_ONE);
+}
+
 PyDoc_STRVAR(
     submit_doc,
     "submit($self, fn, /, *args, **kwargs)\n--\n\n"
     "Call fn(*args, **kwargs) in a worker; the Future of the call.\n\n"
-    "fn may be any function.  Never raises for what cannot be sent: the\n"
+    "fn may be any function, or a str of source that is executed in the\n"
+    "worker's __main__.  Never raises for what cannot be sent: the\n"
     "future then holds a NotShareableError.  Raises RuntimeError after\n"
     "shutdown(), and BrokenInterpreterPool when the workers cannot start.");
 
@@ -322,6 +355,9 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     bool is_among_args;
     if (check_open(self) < 0) {
         return NULL;
+    }
+    if (PyUnicode_CheckExact(args[0])) {
+        return submit_source(self, args[0], nargs > 1 || kwnames != NULL);
     }
     if (run_get_function(state, args[0], &function, &is_among_args) < 0) {
         return fail_future(self);
@@ -468,10 +504,40 @@ pool_join(PyObject *op, PyObject *timeout)
 }
 
 static PyObject *
+pool_settle(PyObject *op, PyObject *timeout)
+{
+    int64_t deadline_ns;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || dispatcher_settle(PoolObject_CAST(op)->state, deadline_ns) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 pool_get_workers(PyObject *op, void *Py_UNUSED(closure))
 {
     cot_pool *pool = PoolObject_CAST(op)->pool;
     return PyLong_FromUnsignedLong(pool ? cot_pool_workers(pool) : 0);
+}
+
+// As of the standard library's pools: False, or why it takes no more calls.
+static PyObject *
+pool_get_broken(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    char reason[1024];
+    if (pool == NULL || !cot_pool_why_broken(pool, reason, sizeof(reason))) {
+        Py_RETURN_FALSE;
+    }
+    return PyUnicode_DecodeUTF8(reason, (Py_ssize_t)strlen(reason), "replace");
+}
+
+static PyObject *
+pool_get_shutdown(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    return PyBool_FromLong(pool != NULL && cot_pool_is_closed(pool));
 }
 
 static PyObject *
@@ -516,6 +582,9 @@ static PyMethodDef pool_methods[] = {
      PyDoc_STR("_interrupt($self, again, /)\n--\n\n"
                "Raise Interrupted in what runs now, without waiting; in what\n"
                "was interrupted before only again.")},
+    {"_settle", pool_settle, METH_O,
+     PyDoc_STR("_settle($self, timeout, /)\n--\n\n"
+               "Wait until callbacks and notes that are due were delivered.")},
     {"_join", pool_join, METH_O,
      PyDoc_STR("_join($self, timeout, /)\n--\n\n"
                "Wait until no worker is left: whether that is so.")},
@@ -524,6 +593,8 @@ static PyMethodDef pool_methods[] = {
 
 static PyGetSetDef pool_getset[] = {
     {"_worker_count", pool_get_workers, NULL, NULL},
+    {"_broken", pool_get_broken, NULL, NULL},
+    {"_shutdown", pool_get_shutdown, NULL, NULL},
     {"_pending_count", pool_get_pending, NULL, NULL},
     {"_name", pool_get_name, NULL, NULL},
     {"_exit_grace", pool_get_exit_grace, NULL, NULL},

@@ -5,6 +5,7 @@
 #define COT_TYPES_RUN_H
 
 #include "codec/function.h"
+#include "core/outbox.h"
 #include "core/park.h"
 #include "core/task.h"
 #include "types/state.h"
@@ -17,6 +18,7 @@ struct run_host {
     cot_thread_ident thread;
     unsigned long ident;  // of the thread, as Python counts them
     cot_parker *parker;   // borrowed: of this thread's waits
+    cot_outbox *asker;    // borrowed: where notes go; NULL: nowhere
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
     bool cancels;  // a call that ends by Interrupted counts as cancelled

@@ -73,6 +73,7 @@ prepare_interpreter(cot_worker *worker, run_host *host)
     host->thread = cot_thread_self();
     host->ident = PyThread_get_thread_ident();
     host->parker = &worker->parker;
+    host->asker = cot_pool_outbox(worker->pool);
     host->cancels = true;
     state->host = worker->host = host;
     if (call_prepare(state, plan) < 0) {
@@ -145,6 +146,30 @@ break_by_exception(cot_pool *pool, const char *what)
     Py_DECREF(exc);
 }
 
+// As the standard library's pools do: the exception now set is logged, where the
+// pool is.
+static void
+report_initializer(module_state *state, cot_pool *pool)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *make = state_import(state, LAZY_INITIALIZER_FAILED);
+    cot_payload *payload = NULL;
+    // First with the exception itself; without, if it cannot be sent.
+    for (int with = 1; with >= 0 && make && payload == NULL; with--) {
+        PyErr_Clear();
+        PyObject *note = PyObject_CallFunction(make, "Ois", exc, with,
+                                               cot_pool_name(pool));
+        payload = note ? cot_encode(&state->codec, note) : NULL;
+        Py_XDECREF(note);
+    }
+    if (payload != NULL
+        && cot_outbox_tell(cot_pool_outbox(pool), payload) != COT_OK) {
+        // Nobody listens, or there is no memory: futures tell it, too.
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exc);
+}
+
 static void
 live(cot_worker *worker)
 {
@@ -155,6 +180,7 @@ live(cot_worker *worker)
         break_by_exception(worker->pool, "a worker could not start");
     }
     else if (call_initializer(state, plan) < 0) {
+        report_initializer(state, worker->pool);
         break_by_exception(worker->pool, "an initializer failed");
     }
     else {

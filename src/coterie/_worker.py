@@ -57,6 +57,14 @@ def prepare(filters: list[tuple[Any, ...]]) -> None:
     ]
 
 
+def run_source(source: str) -> None:
+    """Execute it in `__main__`: called in the worker."""
+    import textwrap
+
+    namespace = sys.modules["__main__"].__dict__
+    exec(compile(textwrap.dedent(source), "<script>", "exec"), namespace)
+
+
 def _compile(pattern: Any) -> Any:
     if pattern is None or isinstance(pattern, str):
         return pattern

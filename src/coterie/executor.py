@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-import os
 from concurrent.futures.thread import BrokenThreadPool
 
 from coterie import _core, _exit, _worker
@@ -121,12 +120,13 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
     max_workers:
         How many interpreters at most; they are started when there is work for
-        them.  None means as many as this process may use processors.
+        them.  None means as many as this process may use processors: as
+        os.process_cpu_count() and the quota of its control group say.
     thread_name_prefix:
         What the names of the workers' threads begin with.
     initializer, initargs:
-        ``initializer(*initargs)`` is called first in each worker.  If it
-        raises, the pool is broken.
+        ``initializer(*initargs)`` is called first in each worker; a str is
+        source, executed in its ``__main__``.  If it raises, the pool is broken.
     exit_grace:
         How many seconds the end of the program waits for accepted work before
         it cancels and interrupts the rest.  None: as long as it takes.
@@ -135,11 +135,13 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     all others (of ``__main__``, lambdas, closures) travel by value.
     """
 
+    _has_notes = False  # whether its workers may tell more than outcomes
+
     def __init__(
         self,
         max_workers: int | None = None,
         thread_name_prefix: str = "",
-        initializer: Callable[..., object] | None = None,
+        initializer: Callable[..., object] | str | None = None,
         initargs: tuple[Any, ...] = (),
         *,
         exit_grace: float | None = None,
@@ -152,15 +154,24 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             )
         if max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
+        if isinstance(initializer, str):
+            if initargs:
+                raise ValueError(
+                    f"an initializer script does not take args, got {initargs!r}"
+                )
+            initializer, initargs = _worker.run_source, (initializer,)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if exit_grace is not None and not exit_grace >= 0:
             raise ValueError("exit_grace must be None or at least 0 seconds")
+        self._max_workers = max_workers
+        self._has_notes = initializer is not None
+        self._thread_name_prefix = thread_name_prefix or f"coterie-{next(_names)}"
         import_what_breaks_when_imported_at_once()
         _exit.install()
         self._open(
             min(max_workers, 0xFFFFFFFF),
-            thread_name_prefix or f"coterie-{next(_names)}",
+            self._thread_name_prefix,
             Future,
             _worker.settings(),
             _worker.preparation(),
@@ -205,6 +216,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._close()
         if wait:
             self._join(None)
+            if self._has_notes:
+                self._settle(None)  # what an initializer raised is logged
 
     def __exit__(
         self,
@@ -233,4 +246,6 @@ InterpreterPoolExecutor = Executor
 
 
 def _default_workers() -> int:
-    return os.process_cpu_count() or 1
+    from coterie._processors import available
+
+    return available()
