@@ -9,6 +9,7 @@ struct cot_home {
     atomic_size_t refs;
     uint64_t id;
     cot_outbox *outbox;       // shared: one reference
+    cot_timer *timer;         // likewise
     cot_lock lock;            // guards all below
     cot_worker_link workers;  // a ring through its sentinel; borrowed
     atomic_size_t count;
@@ -23,7 +24,10 @@ cot_home_create(void)
         return NULL;
     }
     home->outbox = cot_outbox_create();
-    if (home->outbox == NULL) {
+    home->timer = cot_timer_create();
+    if (home->outbox == NULL || home->timer == NULL) {
+        cot_timer_unref(home->timer);
+        cot_outbox_unref(home->outbox);
         cot_free(home);
         return NULL;
     }
@@ -53,6 +57,7 @@ cot_home_unref(cot_home *home)
                != 1) {
         return;
     }
+    cot_timer_unref(home->timer);
     cot_outbox_unref(home->outbox);
     cot_free(home);
 }
@@ -61,6 +66,12 @@ cot_outbox *
 cot_home_outbox(cot_home *home)
 {
     return home->outbox;
+}
+
+cot_timer *
+cot_home_timer(cot_home *home)
+{
+    return home->timer;
 }
 
 void
@@ -132,5 +143,6 @@ cot_home_after_fork_in_child(cot_home *home)
 {
     home->lock = (cot_lock){0};
     home->joiners = (cot_waitlist){0};
+    cot_timer_after_fork_in_child(home->timer);
     cot_outbox_after_fork_in_child(home->outbox);
 }

@@ -117,9 +117,9 @@ cot_outbox_claim(cot_outbox *outbox)
 }
 
 cot_status
-cot_outbox_tell(cot_outbox *outbox, cot_payload *note)
+cot_outbox_tell(cot_outbox *outbox, cot_payload *note, cot_call_kind kind)
 {
-    cot_task *task = cot_task_create(NULL, note, COT_CALL_NOTE, outbox);
+    cot_task *task = cot_task_create(NULL, note, kind, outbox);
     if (task == NULL) {
         cot_payload_destroy(note);
         return COT_NO_MEMORY;

@@ -23,10 +23,11 @@ void cot_outbox_unref(cot_outbox *outbox);
 // Adds one reference to the task, which the taker gets.
 void cot_outbox_post(cot_outbox *outbox, cot_task *task);
 
-// Posts a note (COT_CALL_NOTE); adopts the payload.  COT_SHUT_DOWN: nobody takes
-// it.  COT_NO_MEMORY.  The payload is gone in any case.
+// Posts a note; adopts the payload.  COT_SHUT_DOWN: nobody takes it.
+// COT_NO_MEMORY.  The payload is gone in any case.
 COT_MUST_CHECK cot_status cot_outbox_tell(cot_outbox *outbox,
-                                          cot_payload *note);
+                                          cot_payload *note,
+                                          cot_call_kind kind);
 
 // Waits for the next ended task and moves its reference out.  COT_SHUT_DOWN:
 // empty and closed.

@@ -13,11 +13,21 @@ typedef struct {
     PyInterpreterState *interpreter;  // borrowed: it joins us before it ends
 } post;
 
+static PyObject *
+read_note(module_state *state, const cot_task *task)
+{
+    if (task->call_kind == COT_CALL_NOTE) {
+        return cot_decode(&state->codec, task->call);
+    }
+    return Py_BuildValue("ss#", "warning", (const char *)task->call->bytes,
+                         (Py_ssize_t)task->call->len);
+}
+
 static void
 deliver_note(module_state *state, cot_task *task)
 {
     PyObject *take = state_import(state, LAZY_TAKE_NOTE);
-    PyObject *note = take ? cot_decode(&state->codec, task->call) : NULL;
+    PyObject *note = take ? read_note(state, task) : NULL;
     PyObject *done = note ? PyObject_CallOneArg(take, note) : NULL;
     if (done == NULL) {
         PyErr_FormatUnraisable("Exception ignored in a note of a worker");
@@ -30,7 +40,7 @@ deliver_note(module_state *state, cot_task *task)
 static void
 deliver(module_state *state, cot_task *task)
 {
-    if (task->call_kind == COT_CALL_NOTE) {
+    if (task->call_kind >= COT_CALL_NOTE) {
         deliver_note(state, task);
     }
     else {

@@ -21,7 +21,10 @@ struct run_host {
     cot_outbox *asker;    // borrowed: where notes go; NULL: nowhere
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
+    const char *pool;     // borrowed: the name of the worker's pool; or NULL
+    uint32_t number;      // the worker's, in its pool
     bool cancels;  // a call that ends by Interrupted counts as cancelled
+    bool is_late;  // the interrupt is for a timeout that has passed
 };
 
 // What the current thread of this interpreter waits with.
@@ -33,9 +36,11 @@ cot_parker *run_parker(const module_state *state, cot_parker *local);
 int run_get_function(module_state *state, PyObject *callable,
                      cot_function **function, bool *is_among_args);
 
-// Calls; `call` NULL means without arguments.
+// Calls; `call` NULL means without arguments.  `extras` (cot_terms), or NULL, are
+// for coterie._tasks.wrap.
 PyObject *run_call(module_state *state, cot_function *function,
-                   const cot_payload *call, cot_call_kind kind);
+                   const cot_payload *call, cot_call_kind kind,
+                   const cot_payload *extras);
 
 // What to send of it: of `result` (borrowed), or if that is NULL of the
 // exception now set, which is cleared.

@@ -20,6 +20,8 @@ static const struct {
     [LAZY_INITIALIZER_FAILED] = {"coterie._notes", "initializer_failed"},
     [LAZY_TAKE_NOTE] = {"coterie._notes", "take"},
     [LAZY_RUN_SOURCE] = {"coterie._worker", "run_source"},
+    [LAZY_WRAP] = {"coterie._tasks", "wrap"},
+    [LAZY_BREAKPOINT] = {"coterie._worker", "breakpoint_hook"},
     [LAZY_CALL] = {"operator", "call"},
     [LAZY_INTERPRETER] = {"coterie.interpreters", "Interpreter"},
     [LAZY_INTERPRETER_ERROR] = {"coterie._errors", "InterpreterError"},

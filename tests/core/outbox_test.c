@@ -283,16 +283,19 @@ notes_come_in_order_with_the_others(void)
 {
     cot_outbox *outbox = cot_outbox_create();
     cot_parker parker = {0};
-    CHECK_EQ(cot_outbox_tell(outbox, number_payload(0)), COT_SHUT_DOWN);
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(0), COT_CALL_NOTE),
+             COT_SHUT_DOWN);
     CHECK(cot_outbox_claim(outbox));
     post_number(outbox, 1);
-    CHECK_EQ(cot_outbox_tell(outbox, number_payload(2)), COT_OK);
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(2), COT_CALL_NOTE),
+             COT_OK);
     post_number(outbox, 3);
     for (uint64_t i = 1; i <= 3; i++) {
         CHECK_EQ(take_posted(outbox, &parker), i);
     }
     cot_outbox_close(outbox);
-    CHECK_EQ(cot_outbox_tell(outbox, number_payload(4)), COT_SHUT_DOWN);
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(4), COT_CALL_NOTE),
+             COT_SHUT_DOWN);
     cot_outbox_resign(outbox);
     cot_outbox_unref(outbox);
 }
@@ -307,7 +310,7 @@ tell_one(void *arg)
     if (note == NULL) {
         return false;
     }
-    cot_status status = cot_outbox_tell(outbox, note);
+    cot_status status = cot_outbox_tell(outbox, note, COT_CALL_NOTE);
     CHECK(status == COT_OK || status == COT_NO_MEMORY);
     if (status == COT_OK) {
         CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_OK);
@@ -373,7 +376,8 @@ who_settles_waits_for_what_was_posted(void)
         }
         CHECK_EQ(status, COT_OK);
         CHECK_EQ(atomic_load(&own.delivered), i);
-        CHECK_EQ(cot_outbox_tell(own.outbox, number_payload(1)), COT_OK);
+        CHECK_EQ(cot_outbox_tell(own.outbox, number_payload(1), COT_CALL_NOTE),
+                 COT_OK);
     }
     cot_outbox_close(own.outbox);
     join_threads(&taker);
