@@ -94,7 +94,7 @@ def test_keywords_of_the_function_stay_its_own(pool):
         ({"on_task_start": 5}, TypeError, "on_task_start must be callable"),
         ({"colour": 5}, TypeError, "no option 'colour'"),
         (
-            {"retries": 1, "retry_on": lambda error, lock=threading.Lock(): lock},
+            {"retries": 1, "retry_on": lambda error, lock=threading.Lock(): lock},  # noqa: B008
             coterie.NotShareableError,
             "options not shareable",
         ),
