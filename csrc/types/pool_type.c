@@ -560,6 +560,21 @@ encode_request(module_state *state, PyObject *callable, PyObject *items,
     return payload;
 }
 
+// With the exception now set for one that says why not, if so.
+static bool
+can_encode(module_state *state, PyObject *obj)
+{
+    PyObject *reason = PyErr_GetRaisedException();
+    cot_payload *payload = cot_encode(&state->codec, obj);
+    if (payload == NULL) {
+        Py_DECREF(reason);
+        return false;
+    }
+    cot_payload_destroy(payload);
+    PyErr_SetRaisedException(reason);
+    return true;
+}
+
 // The only item cannot be sent: says which argument it is.
 static void
 raise_item_not_shareable(module_state *state, PyObject *callable,
@@ -622,6 +637,9 @@ pool_submit_each(PyObject *op, PyObject *args)
     cot_object_unref(&function->object);
     if (PyList_GET_SIZE(items) != 1) {
         return raise_not_shareable(state, "args not shareable");
+    }
+    if (is_among_args && !can_encode(state, callable)) {
+        return raise_not_shareable(state, "function not shareable");
     }
     raise_item_not_shareable(state, callable, PyList_GET_ITEM(items, 0),
                              is_starred);

@@ -36,6 +36,7 @@ __all__ = [
     "map",
     "merge",
     "queue",
+    "reduce",
     "select",
     "starmap",
     "sync",
@@ -61,6 +62,7 @@ _HOMES = {
     "loads": "coterie._core",
     "map": "coterie._map",
     "merge": "coterie._merge",
+    "reduce": "coterie._map",
     "select": "coterie._core",
     "starmap": "coterie._map",
 }

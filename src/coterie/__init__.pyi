@@ -12,7 +12,7 @@ from coterie._core import (
     loads,
     select,
 )
-from coterie._map import imap_unordered, map, starmap
+from coterie._map import imap_unordered, map, reduce, starmap
 from coterie._merge import merge
 from coterie.executor import (
     BrokenInterpreterPool,
@@ -45,6 +45,7 @@ __all__ = [
     "map",
     "merge",
     "queue",
+    "reduce",
     "select",
     "starmap",
     "sync",

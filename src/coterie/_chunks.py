@@ -112,6 +112,7 @@ class Pace:
     ) -> None:
         self._workers = workers
         self._is_measured = chunksize is None
+        self.is_growing = False  # the next chunk will be larger for sure
         self._buffersize = buffersize
         self._target = target
         self._nbytes = 0.0  # of one item, or of its result
@@ -129,7 +130,10 @@ class Pace:
         if self._is_measured:
             ideal = int(self._target / seconds) if seconds > 0 else _LARGEST_CHUNK
             # Not far beyond what was seen: the next items may take longer.
-            self.chunk = max(1, min(ideal, _GROWTH * count, _LARGEST_CHUNK))
+            known = max(self.chunk, _GROWTH * count)
+            ideal = min(ideal, _LARGEST_CHUNK)
+            self.chunk = max(1, min(ideal, known))
+            self.is_growing = known < ideal
         if self._buffersize is None:
             self.room = self._look_ahead(seconds)
         if self._is_measured:
@@ -148,6 +152,7 @@ class Pace:
         """How many items to send next, if there is room for so many."""
         most = min(self.chunk, room)
         if left is not None and self._is_measured:
-            # The last chunks become smaller, for all workers to end together.
-            most = min(most, left // (2 * self._workers))
+            # The last chunks become smaller, for all workers to end together; not
+            # so small that the sending takes longer.
+            most = min(most, max(left // (2 * self._workers), self.chunk // 16))
         return max(1, most)

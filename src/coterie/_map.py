@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import builtins
 import collections
+import functools
 import itertools
 import time
 
 from coterie._chunks import Pace, from_iterables, from_tuples
-from coterie._mapping import CHUNK_SECONDS, Mapping
+from coterie._mapping import CHUNK_SECONDS, FOLD_SECONDS, Folding, Mapping, fold_of
+from coterie._streams import Streams, is_generator_function
 from coterie.executor import Executor, _default_workers
 
 TYPE_CHECKING = False
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-__all__ = ["imap_unordered", "map", "starmap"]
+__all__ = ["imap_unordered", "map", "reduce", "starmap"]
+
+_missing: Any = object()
 
 
 def map[R](
@@ -154,8 +158,43 @@ def _start[R](
     """Send the first items; the results, which have begun."""
     _check_callable("func", func)
     source, is_starred = items
-    mapping = Mapping(
-        Executor(wanted.workers, thread_name_prefix=f"coterie-{name}"),
+    work = _work(name, func, source, is_starred, wanted)
+    try:
+        work.begin()
+    except BaseException:
+        work.stop()
+        raise
+    if wanted.progress is None or wanted.progress is False:
+        results = work.deliver(None)
+    else:
+        total = None if isinstance(work, Streams) else source.total
+        results = _with_bar(work, total, wanted.progress)
+    next(results)
+    return results
+
+
+def _work(
+    name: str,
+    func: Callable[..., Any],
+    source: Source,
+    is_starred: bool,
+    wanted: _Options,
+) -> Mapping | Streams:
+    name = f"coterie-{name}"
+    if is_generator_function(func):
+        return Streams(
+            # What waits for room in a queue would wait for ever.
+            Executor(wanted.workers, name, exit_grace=0),
+            func,
+            source,
+            workers=wanted.workers,
+            is_starred=is_starred,
+            is_ordered=wanted.is_ordered,
+            buffersize=wanted.buffersize,
+            on_error=wanted.on_error,
+        )
+    return Mapping(
+        Executor(wanted.workers, name),
         func,
         source,
         wanted.pace(CHUNK_SECONDS),
@@ -165,29 +204,69 @@ def _start[R](
         has_fixed_chunks=wanted.chunksize is not None,
         on_error=wanted.on_error,
     )
-    try:
-        mapping.begin()
-    except BaseException:
-        mapping.stop()
-        raise
-    if wanted.progress is None or wanted.progress is False:
-        results = mapping.deliver(None)
-    else:
-        results = _with_bar(mapping, source.total, wanted.progress)
-    next(results)
-    return results
 
 
 def _with_bar(
-    mapping: Mapping, total: int | None, progress: bool | Callback
+    work: Mapping | Streams, total: int | None, progress: bool | Callback
 ) -> Generator[Any]:
     from coterie._progress import progress_bar
 
     try:
         with progress_bar(total, progress) as bar:
-            yield from mapping.deliver(bar)
+            yield from work.deliver(bar)
     finally:
-        mapping.stop()  # also if there is no bar to be had
+        work.stop()  # also if there is no bar to be had
+
+
+def reduce[T, R](
+    map_f: Callable[[T], R],
+    combine_f: Callable[[R, R], R],
+    items: Iterable[T],
+    initial: R = _missing,
+    *,
+    workers: int | None = None,
+    chunksize: int | Literal["auto"] = "auto",
+    buffersize: int | None = None,
+    progress: bool | Callback | None = None,
+) -> R:
+    """Return combine_f of map_f(item) for all items, from the left to the right.
+
+    As functools.reduce(combine_f, map(map_f, items)), for a *combine_f* that is
+    associative: each worker combines the results of a chunk of neighbours, and
+    what comes of the chunks is combined here, in the order of the items.
+
+    initial: comes before the first item, and is the answer if there is none.
+    Otherwise as map(); an int as chunksize makes the same chunks every time.
+    """
+    _check_callable("map_f", map_f)
+    _check_callable("combine_f", combine_f)
+    wanted = _Options(workers, chunksize, True, buffersize, progress, "raise")
+    source, _ = from_iterables((items,))
+    work = Folding(
+        Executor(wanted.workers, "coterie-reduce"),
+        fold_of(map_f, combine_f),
+        source,
+        wanted.pace(FOLD_SECONDS),
+        workers=wanted.workers,
+    )
+    try:
+        work.begin()
+        results = _folded(work, source.total, wanted.progress)
+        begin: tuple[R, ...] = () if initial is _missing else (initial,)
+        return functools.reduce(combine_f, itertools.chain(begin, results))
+    finally:
+        work.stop()
+
+
+def _folded(
+    work: Folding, total: int | None, progress: bool | Callback | None
+) -> Generator[Any]:
+    from coterie._progress import progress_bar
+
+    with progress_bar(total, progress or False) as bar:
+        results = work.deliver(bar)
+        next(results)
+        yield from results
 
 
 def map_with[R](

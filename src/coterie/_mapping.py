@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # What a chunk takes at its best: the sending is some microseconds.
 CHUNK_SECONDS = 0.002
+# One of a reduction may take longer: the less comes back.
+FOLD_SECONDS = 0.02
 # A chunk that takes so long after all gives back what it has not begun.
 _BUDGET_NS = 20_000_000
 
@@ -154,12 +156,16 @@ class Mapping:
         self._feed(until=lambda: self._source.is_slow)
 
     def _feed(self, until: Callable[[], bool]) -> None:
-        source, line = self._source, self._line
-        while not source.is_exhausted and self._out < self._pace.room:
+        source, line, pace = self._source, self._line, self._pace
+        while not source.is_exhausted and self._out < pace.room:
+            room = pace.room - self._out
             if line and until():
                 return
-            most = self._pace.next_chunk(self._pace.room - self._out, source.left)
-            items = source.take(most)
+            if len(line) >= self._enough and (
+                pace.is_growing or room < pace.chunk // 2
+            ):
+                return  # soon the next chunk may be larger
+            items = source.take(pace.next_chunk(room, source.left))
             if items:
                 self._out += len(items)
                 for part in self._send(items):
@@ -187,6 +193,7 @@ class Mapping:
         return [(self._submit([item]), 1) for item in items]
 
     def _submit(self, items: list[Any]) -> Future[Any]:
+        """Send them as one task; an item that cannot be sent raises."""
         goes_on = self._on_error != "raise"
         return self._pool._submit_each(
             self._func, items, self._is_starred, goes_on, self._budget
@@ -291,6 +298,60 @@ class Mapping:
         self._line.clear()
         self._pool._cancel_pending()
         self._pool._interrupt(False)
+
+
+class Folding(Mapping):
+    """The chunks of one reduction: each gives one result.
+
+    What comes of a chunk is all that travels back.
+    """
+
+    def __init__(
+        self,
+        pool: Executor,
+        fold: Callable[[list[Any]], tuple[int, Any]],
+        source: Source,
+        pace: Pace,
+        *,
+        workers: int,
+    ) -> None:
+        super().__init__(
+            pool,
+            fold,
+            source,
+            pace,
+            workers=workers,
+            is_starred=False,
+            is_ordered=True,
+            has_fixed_chunks=True,
+            on_error="raise",
+        )
+
+    def _send(self, items: list[Any]) -> list[tuple[Future[Any], int]]:
+        return [(self._pool.submit(self._func, items), len(items))]
+
+    def _receive(self) -> tuple[list[Any], int, BaseException | None]:
+        future, count = self._line.take()
+        taken, result = future.result()
+        self._pace.learn(count, taken, future._nbytes)
+        return [result], count, None
+
+
+def fold_of(
+    map_f: Callable[[Any], Any], combine_f: Callable[[Any, Any], Any]
+) -> Callable[[list[Any]], tuple[int, Any]]:
+    """The function that is sent: maps and combines the items of a chunk."""
+
+    # By value, with the two in it: so they are sent once, not with each chunk.
+    def fold(items: list[Any]) -> tuple[int, Any]:
+        from functools import reduce
+        from time import perf_counter_ns
+
+        begin = perf_counter_ns()
+        result = reduce(combine_f, map(map_f, items))
+        return perf_counter_ns() - begin, result
+
+    return fold
 
 
 def _handed_out(results: list[Any]) -> Iterator[Any]:
