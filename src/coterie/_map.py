@@ -278,20 +278,56 @@ def map_with[R](
     buffersize: int | None,
 ) -> Iterator[R]:
     """Executor.map: the iterator over the results."""
+    deadline = _deadline(timeout, chunksize, buffersize)
+    if chunksize > 1 and pool._can_reference(fn):
+        calls = zip(*iterables, strict=False)
+        return _in_chunks(pool, fn, calls, chunksize, buffersize, deadline)
+    return _in_order(_submissions(pool, fn, iterables), buffersize, deadline)
+
+
+def starmap_with[R](
+    pool: Executor,
+    fn: Callable[..., R],
+    iterable: Iterable[Iterable[Any]],
+    *,
+    timeout: float | None,
+    chunksize: int,
+    buffersize: int | None,
+) -> Iterator[R]:
+    """The same for tuples of arguments."""
+    deadline = _deadline(timeout, chunksize, buffersize)
+    calls = builtins.map(tuple, iterable)
+    if chunksize > 1 and pool._can_reference(fn):
+        return _in_chunks(pool, fn, calls, chunksize, buffersize, deadline)
+    tasks = itertools.starmap(functools.partial(pool.submit, fn), calls)
+    return _in_order(tasks, buffersize, deadline)
+
+
+def _deadline(
+    timeout: float | None, chunksize: int, buffersize: int | None
+) -> float | None:
+    """Check what Executor.map was given; when the results are too late."""
     if chunksize < 1:
         raise ValueError("chunksize must be >= 1.")
     if buffersize is not None and not isinstance(buffersize, int):
         raise TypeError("buffersize must be an integer or None")
     if buffersize is not None and buffersize < 1:
         raise ValueError("buffersize must be None or > 0")
-    deadline = None if timeout is None else time.monotonic() + timeout
-    if chunksize > 1 and pool._can_reference(fn):
-        calls = zip(*iterables, strict=False)
-        chunks = itertools.batched(calls, chunksize, strict=False)
-        tasks = (pool._submit_many(fn, list(chunk)) for chunk in chunks)
-        results = _in_order(tasks, buffersize, deadline)
-        return itertools.chain.from_iterable(results)
-    return _in_order(_submissions(pool, fn, iterables), buffersize, deadline)
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _in_chunks[R](
+    pool: Executor,
+    fn: Callable[..., R],
+    calls: Iterator[tuple[Any, ...]],
+    chunksize: int,
+    buffersize: int | None,
+    deadline: float | None,
+) -> Iterator[R]:
+    chunks = itertools.batched(calls, chunksize, strict=False)
+    tasks = (pool._submit_many(fn, list(chunk)) for chunk in chunks)
+    results = _in_order(tasks, buffersize, deadline)
+    return itertools.chain.from_iterable(results)
 
 
 def _submissions[R](
