@@ -88,7 +88,7 @@ def _parts(entrypoint: object) -> tuple[str, str]:
 
 
 def _resolved_here(module: str, path: str) -> tuple[str, str] | Callable[..., Any]:
-    """What is sent: names, but of a script, which no worker can import, the function."""
+    """What is sent: names; of a script, which no worker can import, the function."""
     return _found("__main__", path) if module == "__main__" else (module, path)
 
 
@@ -96,7 +96,7 @@ def _checked(bind: object) -> dict[str, Any]:
     if bind is None:
         return {}
     try:
-        bound = dict(bind)  # type: ignore[call-overload]
+        bound: dict[str, Any] = dict(bind)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         raise TypeError(
             f"bind must map names to values, not be a {type(bind).__name__}"

@@ -253,7 +253,8 @@ def reduce[T, R](
         work.begin()
         results = _folded(work, source.total, wanted.progress)
         begin: tuple[R, ...] = () if initial is _missing else (initial,)
-        return functools.reduce(combine_f, itertools.chain(begin, results))
+        result: R = functools.reduce(combine_f, itertools.chain(begin, results))
+        return result
     finally:
         work.stop()
 
