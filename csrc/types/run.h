@@ -48,8 +48,17 @@ PyObject *run_call(module_state *state, cot_function *function,
 
 // What to send of it: of `result` (borrowed), or if that is NULL of the
 // exception now set, which is cleared.
-cot_outcome_kind run_outcome(module_state *state, PyObject *result,
-                             cot_payload **outcome);
+cot_outcome_kind run_outcome(module_state *state, cot_call_kind call_kind,
+                             PyObject *result, cot_payload **outcome);
+
+// The account of the exception now set, which is cleared, for
+// coterie._outcome.rebuild: its payload, and the account itself in *account (if
+// not NULL; a new reference).  NULL, and no exception, if there is no memory.
+cot_payload *run_account(module_state *state, PyObject **account);
+
+// Whether the exception now set is the interrupt that somebody asked for, and
+// makes the call count as cancelled.
+bool run_is_stopped(const module_state *state);
 
 // Interrupts the thread, with the interpreter's GIL held; steals `type`.
 void run_interrupt(run_host *host, PyObject *type);

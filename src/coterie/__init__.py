@@ -30,12 +30,15 @@ __all__ = [
     "debug",
     "dumps",
     "executor",
+    "imap_unordered",
     "interpreters",
     "loads",
     "map",
     "merge",
     "queue",
+    "reduce",
     "select",
+    "starmap",
     "sync",
 ]
 
@@ -55,10 +58,13 @@ _HOMES = {
     "WorkerLost": "coterie._core",
     "create_channel": "coterie._core",
     "dumps": "coterie._core",
+    "imap_unordered": "coterie._map",
     "loads": "coterie._core",
     "map": "coterie._map",
     "merge": "coterie._merge",
+    "reduce": "coterie._map",
     "select": "coterie._core",
+    "starmap": "coterie._map",
 }
 
 _MODULES = frozenset(

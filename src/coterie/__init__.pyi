@@ -12,7 +12,7 @@ from coterie._core import (
     loads,
     select,
 )
-from coterie._map import map
+from coterie._map import imap_unordered, map, reduce, starmap
 from coterie._merge import merge
 from coterie.executor import (
     BrokenInterpreterPool,
@@ -39,12 +39,15 @@ __all__ = [
     "debug",
     "dumps",
     "executor",
+    "imap_unordered",
     "interpreters",
     "loads",
     "map",
     "merge",
     "queue",
+    "reduce",
     "select",
+    "starmap",
     "sync",
 ]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     type Account = tuple[BaseException | None, str, str, str, str]
 
-_OWN = ("coterie._inside", "coterie._output")
+_OWN = ("coterie._inside", "coterie._output", "coterie._pour")
 
 
 # What runs between a call of ours and the code that it is about.

@@ -25,11 +25,12 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Any, Literal, Never, TypeVar
 
     from coterie._output import CapturedOutput
+    from coterie._entrypoint import EntrypointExecutor
 
     T = TypeVar("T")
 
@@ -271,6 +272,26 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             "for the pool it runs in might wait for ever.  Make an executor inside "
             "the call, or submit from outside"
         )
+
+    @classmethod
+    def from_entrypoint(
+        cls,
+        entrypoint: str,
+        max_workers: int | None = None,
+        *,
+        bind: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> EntrypointExecutor:
+        """Return an Executor for the function "module:function".
+
+        Its workers import the module themselves.  ``map(tuples)`` calls the
+        function with each tuple as arguments, and with what is bound as keyword
+        arguments: those values are sent once to each worker.  *options* are
+        other arguments of Executor.
+        """
+        from coterie._entrypoint import EntrypointExecutor
+
+        return EntrypointExecutor(entrypoint, max_workers, bind, options)
 
     def map[R](
         self,
