@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Never, TypeVar
 
-    from coterie._output import CapturedOutput
     from coterie._entrypoint import EntrypointExecutor
+    from coterie._output import CapturedOutput
 
     T = TypeVar("T")
 
