@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -235,8 +235,11 @@ async def _outcome(
         while outcome is None:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
-                return wait.expire()
-            if await hub.notice(wait, left):
+                outcome = wait.expire()
+                if wait.over:
+                    return outcome
+                until, outcome = None, wait.step()
+            elif await hub.notice(wait, left):
                 outcome = wait.step()
         return outcome
     except BaseException:
@@ -244,7 +247,16 @@ async def _outcome(
         raise
 
 
-_OWNED = frozenset({"acquire", "wait"})
+_OWNED = frozenset(
+    {
+        "acquire",
+        "acquire_read",
+        "acquire_write",
+        "enter_call",
+        "enter_get",
+        "wait",
+    }
+)
 
 
 async def perform(
@@ -268,9 +280,9 @@ async def next_item(target: object, name: str) -> Any:
         raise StopAsyncIteration from None
 
 
-async def release(target: Any) -> None:
-    """Let go of what "async with" has acquired."""
-    target.release()
+async def release(target: Any, name: str) -> None:
+    """Let go of what "async with" has acquired, by the method of that name."""
+    getattr(target, name)()
 
 
 async def select(
@@ -328,3 +340,28 @@ async def wait_condition(
             break
         await _wait_once(condition, left)
     return found
+
+
+# ---- Once --------------------------------------------------------------------
+
+
+async def do_once(
+    once: Any,
+    keeps_value: bool,
+    timeout: float | None,
+    call: tuple[Any, ...],
+) -> Any:
+    """Call it, or await it, unless that was done before; return what was kept."""
+    _check_timeout(timeout)
+    name = "enter_get" if keeps_value else "enter_call"
+    if not once.done and await perform(once, name, timeout):
+        function, *args = call
+        try:
+            value = function(*args)
+            if isinstance(value, Coroutine):
+                value = await value
+        except BaseException:
+            once._fail()
+            raise
+        once._finish(value, keeps_value)
+    return once._receive() if keeps_value else None
