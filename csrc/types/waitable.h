@@ -42,7 +42,7 @@ struct waitable {
     int (*begin)(turn *own, PyObject *value);
     // Steals what the turn holds.  NULL with an exception set.
     PyObject *(*finish)(turn *own, cot_status status);
-    void (*drop)(turn *own);                     // or NULL: it holds nothing
+    void (*drop)(turn *own);     // or NULL: it holds nothing
     bool (*is_late)(turn *own);  // time is up, but it has to wait on; or NULL
     void (*undo)(turn *own, cot_status status);  // if it can be withdrawn
 };
