@@ -680,7 +680,7 @@ def test_a_task_that_selects(loop):
         return waiter
 
     waiter = loop.run(main)
-    assert (waiter.task, waiter.operation) == ("the task", "select")
+    assert (waiter.task, waiter.operation) == ("the task", "coterie.aio.select")
     assert waiter.target is None
     assert not debug.waiters()
 

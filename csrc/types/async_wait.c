@@ -154,7 +154,7 @@ list_wait(async_wait *own)
     }
     own->record = (cot_wait_record){
         .facts = {.kind = COT_WAIT_TASK,
-                  .verb = op ? op->verb : "select",
+                  .verb = op ? op->verb : "coterie.aio.select",
                   .object = op && op->object ? op->object(first->arg) : NULL,
                   .awaited = op && op->awaited ? op->awaited(first->arg)
                                                : NULL,
