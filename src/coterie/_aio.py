@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -26,8 +18,6 @@ from coterie.queue import ShutDown
 
 if TYPE_CHECKING:
     import asyncio
-
-    from coterie.executor import Future
 
 # ---- event loops -------------------------------------------------------------
 
@@ -186,7 +176,8 @@ def _in_trio() -> bool:
         return False
 
 
-def _current_hub() -> _Hub:
+def current_hub() -> _Hub:
+    """Return what connects the event loop that runs on this thread."""
     in_trio = _in_trio()
     if in_trio:
         loop = sys.modules["trio"].lowlevel.current_root_task()
@@ -216,7 +207,7 @@ def _actor(hub: _Hub) -> int:
 def find_actor() -> int:
     """Return the number of the task that runs on this thread, or 0."""
     try:
-        task = _current_hub().task()
+        task = current_hub().task()
     except RuntimeError:  # no event loop
         return 0
     return 0 if task is None else _actors.get(task, 0)
@@ -245,8 +236,11 @@ async def _outcome(
         while outcome is None:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
-                return wait.expire()
-            if await hub.notice(wait, left):
+                outcome = wait.expire()
+                if wait.over:
+                    return outcome
+                until, outcome = None, wait.step()
+            elif await hub.notice(wait, left):
                 outcome = wait.step()
         return outcome
     except BaseException:
@@ -254,7 +248,16 @@ async def _outcome(
         raise
 
 
-_OWNED = frozenset({"acquire", "wait"})
+_OWNED = frozenset(
+    {
+        "acquire",
+        "acquire_read",
+        "acquire_write",
+        "enter_call",
+        "enter_get",
+        "wait",
+    }
+)
 
 
 async def perform(
@@ -262,7 +265,7 @@ async def perform(
 ) -> Any:
     """Do the operation of that name, once it can be done."""
     _check_timeout(timeout)
-    hub = _current_hub()
+    hub = current_hub()
     actor = _actor(hub) if name in _OWNED else 0
     wait = _core.Wait(hub.inbox, actor, name, (target, *value))
     outcome = await _outcome(hub, wait, timeout)
@@ -278,9 +281,9 @@ async def next_item(target: object, name: str) -> Any:
         raise StopAsyncIteration from None
 
 
-async def release(target: Any) -> None:
-    """Let go of what "async with" has acquired."""
-    target.release()
+async def release(target: Any, name: str) -> None:
+    """Let go of what "async with" has acquired, by the method of that name."""
+    getattr(target, name)()
 
 
 async def select(
@@ -288,7 +291,7 @@ async def select(
 ) -> tuple[int, Any] | None:
     """Do the first of them: its index and what came of it; None: time is up."""
     _check_timeout(timeout)
-    hub = _current_hub()
+    hub = current_hub()
     wait = _core.Wait(hub.inbox, _actor(hub), None, cases)
     return await _outcome(hub, wait, timeout)
 
@@ -313,7 +316,7 @@ async def _acquire_again(condition: Any, depth: int) -> None:
 
 
 async def _wait_once(condition: Any, timeout: float | None) -> bool:
-    hub = _current_hub()
+    hub = current_hub()
     depth = condition._depth
     wait = _core.Wait(hub.inbox, _actor(hub), "wait", (condition,))
     try:
@@ -340,94 +343,26 @@ async def wait_condition(
     return found
 
 
-# ---- calls -------------------------------------------------------------------
+# ---- Once --------------------------------------------------------------------
 
 
-async def ended(futures: Iterable[Future[Any]]) -> None:
-    """Wait until all of them are done, though the task is cancelled meanwhile."""
-    futures = [future for future in futures if not future.done()]
-
-    async def wait() -> None:
-        for future in futures:
-            try:
-                await perform(future, "result")
-            except BaseException:
-                # Its own is nobody's business any more, also a CancelledError.
-                if not future.done():
-                    raise
-
-    if futures:
-        await _current_hub().shield(wait)
-
-
-async def result(future: Future[Any], stop: Callable[[Future[Any]], object]) -> Any:
-    """Return the result of the call; who is cancelled stops it, and sees it end."""
-    try:
-        return await perform(future, "result")
-    except BaseException:
-        if not future.done():
-            stop(future)
-            await ended([future])
-        raise
-
-
-async def zip_all(
-    iterables: Sequence[Iterable[Any] | AsyncIterable[Any]],
-) -> AsyncGenerator[tuple[Any, ...]]:
-    """Like zip(*iterables), of which some may be asynchronous."""
-    iterators = [
-        aiter(one) if isinstance(one, AsyncIterable) else iter(one) for one in iterables
-    ]
-    while iterators:
-        args = []
-        for iterator in iterators:
-            try:
-                if isinstance(iterator, AsyncIterator):
-                    args.append(await anext(iterator))
-                else:
-                    args.append(next(iterator))
-            except (StopIteration, StopAsyncIteration):
-                return
-        yield tuple(args)
-
-
-async def in_thread(function: Callable[[], object]) -> None:
-    """Call it in a thread, and see it end, though the task is cancelled."""
-    from threading import Thread
-
-    done = _core.Event()
-
-    def run() -> None:
-        try:
-            function()
-        finally:
-            done.set()
-
-    async def wait() -> None:
-        await perform(done, "wait")
-
-    Thread(target=run, name="coterie-aio").start()
-    await _current_hub().shield(wait)
-
-
-def run_in_loop(
-    stop: _core.Event,
-    fn: Callable[..., Awaitable[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+async def do_once(
+    once: Any,
+    keeps_value: bool,
+    timeout: float | None,
+    call: tuple[Any, ...],
 ) -> Any:
-    """Run the coroutine function in a new event loop: what a worker does."""
-    import asyncio
-
-    async def main() -> Any:
-        call = asyncio.ensure_future(fn(*args, **kwargs))
-        stopping = asyncio.ensure_future(perform(stop, "wait"))
+    """Call it, or await it, unless that was done before; return what was kept."""
+    _check_timeout(timeout)
+    name = "enter_get" if keeps_value else "enter_call"
+    if not once.done and await perform(once, name, timeout):
+        function, *args = call
         try:
-            await asyncio.wait({call, stopping}, return_when="FIRST_COMPLETED")
-            if stopping.done():
-                call.cancel()
-            return await call
-        finally:
-            stopping.cancel()
-
-    return asyncio.run(main())
+            value = function(*args)
+            if isinstance(value, Coroutine):
+                value = await value
+        except BaseException:
+            once._fail()
+            raise
+        once._finish(value, keeps_value)
+    return once._receive() if keeps_value else None

@@ -25,7 +25,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
-from coterie import _aio, _core, executor
+from coterie import _aio, _aio_calls, _core, executor
 from coterie.queue import ShutDown
 
 __all__ = ["Executor", "merge", "select"]
@@ -130,7 +130,8 @@ class Executor:
                 stop.set()
 
         result: R = await self._run(
-            lambda: self._pool.submit(_aio.run_in_loop, stop, fn, args, kwargs), cancel
+            lambda: self._pool.submit(_aio_calls.run_in_loop, stop, fn, args, kwargs),
+            cancel,
         )
         return result
 
@@ -140,9 +141,9 @@ class Executor:
         stop: Callable[[executor.Future[Any]], object],
     ) -> Any:
         if self._room is None:
-            return await _aio.result(submit(), stop)
+            return await _aio_calls.result(submit(), stop)
         async with self._room:
-            return await _aio.result(submit(), stop)
+            return await _aio_calls.result(submit(), stop)
 
     async def map(
         self,
@@ -166,17 +167,17 @@ class Executor:
             raise ValueError("buffersize must be None or at least 1")
         calls: deque[executor.Future[Any]] = deque()
         try:
-            async with aclosing(_aio.zip_all(iterables)) as rows:
+            async with aclosing(_aio_calls.zip_all(iterables)) as rows:
                 async for args in rows:
                     calls.append(self._pool.submit(fn, *args))
                     if len(calls) >= buffersize:
-                        yield await _aio.result(calls.popleft(), _stop)
+                        yield await _aio_calls.result(calls.popleft(), _stop)
             while calls:
-                yield await _aio.result(calls.popleft(), _stop)
+                yield await _aio_calls.result(calls.popleft(), _stop)
         finally:
             for call in calls:
                 _stop(call)
-            await _aio.ended(calls)
+            await _aio_calls.ended(calls)
 
     async def shutdown(
         self, *, cancel_futures: bool = False, interrupt: bool = False
@@ -188,7 +189,7 @@ class Executor:
         self._pool.shutdown(
             wait=False, cancel_futures=cancel_futures, interrupt=interrupt
         )
-        await _aio.in_thread(self._pool.shutdown)
+        await _aio_calls.in_thread(self._pool.shutdown)
 
     async def __aenter__(self) -> Self:
         return self
