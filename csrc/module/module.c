@@ -537,6 +537,13 @@ core_next_actor(PyObject *module, PyObject *Py_UNUSED(ignored))
     return PyLong_FromUnsignedLongLong(actor_create(state_of(module)));
 }
 
+static PyObject *
+core_end_waits(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    async_waits_end(state_of(module));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef core_methods[] = {
     {"dumps", core_dumps, METH_O, dumps_doc},
     {"loads", core_loads, METH_O, loads_doc},
@@ -607,6 +614,9 @@ static PyMethodDef core_methods[] = {
                "(recv, send) for each channel.")},
     {"select", (PyCFunction)(void (*)(void))select_cases,
      METH_FASTCALL | METH_KEYWORDS, select_doc},
+    {"end_waits", core_end_waits, METH_NOARGS,
+     PyDoc_STR("end_waits($module, /)\n--\n\n"
+               "End the waits of tasks of event loops that are left.")},
     {"next_actor", core_next_actor, METH_NOARGS,
      PyDoc_STR("next_actor($module, /)\n--\n\n"
                "A number for a task of an event loop, as who holds locks.")},

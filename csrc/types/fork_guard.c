@@ -1,7 +1,8 @@
 #include "types/fork_guard.h"
 
 #include "core/runtime.h"
-
+#include "core/waits.h"
+#include "port/thread.h"
 #include "types/parking.h"
 
 #include <string.h>
@@ -38,12 +39,22 @@ audit(const char *event, PyObject *args, void *user_data)
     return 0;
 }
 
+// Threads that wait stay behind, with the stacks that their records lie on.
+static void
+forget_waits(void)
+{
+    cot_waits_after_fork_in_child(cot_runtime_waits());
+}
+
 int
 fork_guard_install(module_state *state)
 {
-    if (state->is_main && cot_runtime_claim_setup()
-        && PySys_AddAuditHook(audit, NULL) < 0) {
+    if (!state->is_main || !cot_runtime_claim_setup()) {
+        return 0;
+    }
+    if (cot_thread_at_fork(NULL, NULL, forget_waits) != COT_OK) {
+        PyErr_NoMemory();
         return -1;
     }
-    return 0;
+    return PySys_AddAuditHook(audit, NULL);
 }

@@ -43,6 +43,7 @@ def reset(stock: Stock) -> bool:
 
     if _core.pools() or not _compat.forget_exit_callbacks():
         return False
+    _core.end_waits()
     _reset_sys(stock)
     _reset_environment(stock)
     _reset_modules(stock["modules"])

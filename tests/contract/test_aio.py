@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import coterie
-from coterie import aio, interpreters, queue, sync
+from coterie import aio, debug, interpreters, queue, sync
 from coterie.interpreters import channels, queues
 
 pytestmark = pytest.mark.timeout(60)
@@ -204,7 +204,7 @@ def test_loops_in_several_interpreters(loop):
 
 def test_a_subinterpreter_ends_while_a_task_waits():
     """Its tasks stand in line no more: the item is for who comes next."""
-    one, waits = coterie.Queue(), sync.Event()
+    one = coterie.Queue()
 
     def leave_a_task_waiting():
         import asyncio
@@ -220,7 +220,8 @@ def test_a_subinterpreter_ends_while_a_task_waits():
 
     with interpreters.create() as interp:
         interp.call(leave_a_task_waiting)
-    assert not waits.is_set()
+        assert [waiter.kind for waiter in debug.waiters()] == ["task"]
+    assert debug.waiters() == []
     one.put(1)
     assert one.get(timeout=10) == 1
 
