@@ -6,6 +6,7 @@
 #include "core/runtime.h"
 #include "core/sigint.h"
 #include "port/memory.h"
+#include "types/async_wait.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/interrupt.h"
@@ -269,6 +270,7 @@ end_interpreter(cot_interpreter *interpreter, PyThreadState *own)
     if (host->run.state != NULL) {
         host->run.state->host = NULL;
         // Now, although its state may be freed later, or be kept by somebody.
+        async_waits_end(host->run.state);
         cot_registry_interpreter_ended(host->run.state->home);
     }
     Py_CLEAR(host->module);

@@ -151,13 +151,12 @@ answer_enter(module_state *state, const entry *own, cot_status status)
     return own->outcome == COT_ONCE_MINE;
 }
 
-// Whether that actor of this interpreter is at it.
+// Whether that actor is at it, in whichever interpreter.
 static bool
 is_inside(PyObject *op, uint64_t actor)
 {
     cot_owner owner;
-    return cot_once_holder(once_of(op), &owner) && owner.actor == actor
-           && owner.home == cot_home_id(state_of(op)->home);
+    return cot_once_holder(once_of(op), &owner) && owner.actor == actor;
 }
 
 // Waits until nobody is at it, and answers so.

@@ -2,6 +2,7 @@
 
 #include "core/runtime.h"
 #include "port/memory.h"
+#include "types/async_wait.h"
 #include "types/opening.h"
 #include "types/run.h"
 
@@ -275,6 +276,7 @@ live(cot_worker *worker)
     PyEval_RestoreThread(tstate);
     if (state != NULL) {
         state->host = NULL;
+        async_waits_end(state);  // although the state may be freed later
     }
 }
 

@@ -627,6 +627,20 @@ def test_a_loop_inside_the_call(loop):
     assert once.done
 
 
+def test_a_loop_in_another_interpreter_inside_the_call():
+    once = sync.Once()
+
+    def ask(once):
+        import asyncio
+
+        asyncio.run(once.acall(int))
+
+    fails = pytest.raises(interpreters.ExecutionFailed, match="this thread is inside")
+    with interpreters.create() as interp, fails:
+        once.call(interp.call, ask, once)
+    assert not once.done
+
+
 def test_a_task_that_is_dropped_inside_the_call():
     once = sync.Once()
 
@@ -674,3 +688,78 @@ def test_in_several_interpreters(loop):
         assert numbers == [7] * 5
 
     loop.run(main)
+
+
+# ---- an interpreter that ends ------------------------------------------------
+
+
+def leave_tasks_waiting(*calls):
+    """Tasks that call those methods: a loop that is not run any more."""
+    import asyncio
+
+    async def main():
+        global tasks
+        tasks = [asyncio.ensure_future(method(*args)) for method, *args in calls]
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.new_event_loop().run_until_complete(main())
+
+
+def test_its_tasks_break_the_barrier():
+    barrier = sync.Barrier(2)
+    with interpreters.create() as interp:
+        interp.call(
+            lambda leave, one: leave((one.await_,)), leave_tasks_waiting, barrier
+        )
+        assert barrier.n_waiting == 1
+    assert barrier.broken
+
+
+def test_the_tasks_of_a_worker_break_the_barrier():
+    barrier = sync.Barrier(2)
+    with coterie.Executor(1) as pool:
+        pool.submit(
+            lambda leave, one: leave((one.await_,)), leave_tasks_waiting, barrier
+        ).result()
+        assert barrier.n_waiting == 1
+    assert barrier.broken
+
+
+def test_its_writers_let_the_readers_go_on():
+    lock = sync.RWLock()
+    lock.acquire_read()
+    with interpreters.create() as interp:
+        interp.call(
+            lambda leave, one: leave((one.aacquire_write,)), leave_tasks_waiting, lock
+        )
+        assert not lock.acquire_read(blocking=False)
+    assert lock.acquire_read(timeout=10)
+
+
+def test_what_its_tasks_wrote_is_told():
+    lock = sync.RWLock()
+    with interpreters.create() as interp:
+        interp.call(
+            lambda leave, one: leave((one.aacquire_write,)), leave_tasks_waiting, lock
+        )
+        assert not lock.acquire_read(blocking=False)
+    with pytest.raises(sync.OwnerDied):
+        lock.acquire_read()
+
+
+def test_who_waits_calls_in_place_of_its_task():
+    once = sync.Once()
+
+    def never(leave, once):
+        import asyncio
+
+        leave((once.aget, asyncio.sleep, 1000))
+
+    with interpreters.create() as interp:
+        interp.call(never, leave_tasks_waiting, once)
+        assert "running" in repr(once)
+        getting = threading.Thread(target=once.get, args=(int, "7"))
+        getting.start()
+    getting.join()
+    assert once.get(int) == 7
