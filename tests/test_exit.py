@@ -533,7 +533,7 @@ def test_a_worker_that_ends_takes_nobody_with_it(run_script):
     patient = coterie.Executor(1, "my-pool", exit_grace=0)
     patient.submit(outer).result()
     patient.shutdown(wait=False)
-    print(pool.submit(abs, -1).result(), patient._join(3))
+    print(pool.submit(abs, -1).result(), patient._join(3, True))
     """
     end = run_script(program(BEFORE + dedent(source)))
     assert end.stdout == "printed, not flushed\n1 False\natexit ran\n"

@@ -292,6 +292,25 @@ def test_a_worker_that_cannot_be_stopped_is_replaced(run_script):
     assert (ended.rc, ended.stderr) == (0, "")
 
 
+def test_the_end_of_the_program_with_a_worker_that_was_given_up(run_script):
+    ended = run_script(
+        STUCK
+        + """
+    future = pool.submit(child.compute, started)
+    started.get()
+    future.interrupt()
+    print(pool.submit(len, "abc").result())
+    import atexit
+    atexit.register(print, "at the end")
+    """
+    )
+    assert ended.rc == 0
+    assert "leaving with workers that could not be stopped" in ended.stderr
+    assert "stuck (1)" in ended.stderr
+    lines = [line for line in ended.lines if "WARNING" not in line]
+    assert lines == ["3", "at the end"]
+
+
 def test_a_worker_that_comes_back_is_not_used(pool):
     def stay(started, go):
         started.put("started")

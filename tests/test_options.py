@@ -488,6 +488,29 @@ def test_statistics(held):
     assert (stats.lost, stats.lost_ever) == (0, 0)
 
 
+def test_statistics_at_any_time(run_script):
+    ended = run_script("""
+        import atexit, coterie
+        pool = coterie.Executor(1)
+        pool.submit(len, "abc").result()
+        pool.shutdown()
+        print(pool.stats().tasks, pool.stats().workers)
+        atexit.register(lambda: print(pool.stats().tasks))
+        class Forgetful(coterie.Executor):
+            def __init__(self): self._terms = None
+        try:
+            Forgetful().stats()
+        except RuntimeError as error:
+            print(error)
+    """)
+    assert ended.stderr == ""
+    assert ended.lines == [
+        "1 ()",
+        "this executor was not initialised: call super().__init__() first",
+        "1",
+    ]
+
+
 def test_busy_time_does_not_count_waiting():
     with coterie.Executor(1) as pool:
         pool.submit(double, 1).result()

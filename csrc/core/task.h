@@ -53,18 +53,22 @@ typedef struct {
 typedef struct cot_task cot_task;
 typedef struct cot_outbox cot_outbox;
 
+// A million of them may wait: every word counts.
 struct cot_task {
-    atomic_size_t refs;
-    atomic_uint state;  // cot_task_state and flags; see task.c
-    cot_lock lock;      // guards waiters
+    atomic_uint refs;
+    atomic_uint state;     // cot_task_state and flags; see task.c
+    cot_lock lock;         // guards waiters
+    uint8_t call_kind;     // cot_call_kind; constant
+    uint8_t outcome_kind;  // cot_outcome_kind; written before FINISHED
     cot_waitlist waiters;
-    cot_task *next;         // in a pool's line, under the pool's lock
+    union {
+        cot_task *next;  // before: in a pool's line, under its lock; NULL
+                         // once it is out
+        cot_payload *outcome;  // after: owned; see above
+    };
     cot_task *next_posted;  // in its outbox, under the outbox's lock
     cot_object *function;   // shared, refcounted: what to call
     cot_payload *call;      // owned; NULL: no arguments
-    cot_payload *outcome;   // owned; see above
-    uint8_t call_kind;      // cot_call_kind; constant
-    uint8_t outcome_kind;   // cot_outcome_kind; written before FINISHED
     cot_outbox *outbox;     // shared, refcounted: the asker's
     void *asker;            // borrowed; only the asker's interpreter reads it
     cot_terms *terms;       // shared: one reference; NULL: the usual ones

@@ -1,5 +1,6 @@
 #include "types/future_type.h"
 
+#include "port/memory.h"
 #include "types/blocking.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
@@ -9,16 +10,22 @@
 #include <stdio.h>
 #include <string.h>
 
+// Who hears of the end.  Few futures have one, and a million that wait shall be
+// small.
+typedef struct {
+    PyObject *condition;  // owned, or NULL
+    PyObject *waiters;    // owned list; likewise
+    PyObject *callbacks;  // owned list; likewise
+} audience;
+
 typedef struct {
     PyObject_HEAD
     module_state *state;  // borrowed: the type keeps the module
     cot_task *task;       // shared: one reference; NULL: failed from the start
     PyObject *result;     // owned; decoded from the outcome, or NULL
     PyObject *exception;  // owned; likewise
-    PyObject *condition;  // owned; NULL until asked for
-    PyObject *waiters;    // owned list; likewise
-    PyObject *callbacks;  // owned list; likewise
-    size_t nbytes;        // of the arguments; once decoded, of the outcome
+    audience *listeners;  // owned; NULL until there are some
+    uint32_t nbytes;      // of the arguments; once decoded, of the outcome
     bool is_decoded;      // result or exception holds what came of it
     bool is_published;    // watched, and everybody has been told
 } FutureObject;
@@ -37,6 +44,14 @@ allocate(module_state *state, PyTypeObject *type)
     return self;
 }
 
+// More than the number holds is as good as what it holds.
+static uint32_t
+size_of(const cot_payload *payload)
+{
+    size_t len = payload ? payload->len : 0;
+    return len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
+}
+
 PyObject *
 future_for_task(module_state *state, PyTypeObject *type, cot_task *task)
 {
@@ -46,7 +61,7 @@ future_for_task(module_state *state, PyTypeObject *type, cot_task *task)
         return NULL;
     }
     self->task = task;
-    self->nbytes = task->call ? task->call->len : 0;
+    self->nbytes = size_of(task->call);
     return (PyObject *)self;
 }
 
@@ -79,9 +94,11 @@ future_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->result);
     Py_VISIT(self->exception);
-    Py_VISIT(self->condition);
-    Py_VISIT(self->waiters);
-    Py_VISIT(self->callbacks);
+    if (self->listeners != NULL) {
+        Py_VISIT(self->listeners->condition);
+        Py_VISIT(self->listeners->waiters);
+        Py_VISIT(self->listeners->callbacks);
+    }
     return 0;
 }
 
@@ -91,9 +108,11 @@ future_clear(PyObject *op)
     FutureObject *self = FutureObject_CAST(op);
     Py_CLEAR(self->result);
     Py_CLEAR(self->exception);
-    Py_CLEAR(self->condition);
-    Py_CLEAR(self->waiters);
-    Py_CLEAR(self->callbacks);
+    if (self->listeners != NULL) {
+        Py_CLEAR(self->listeners->condition);
+        Py_CLEAR(self->listeners->waiters);
+        Py_CLEAR(self->listeners->callbacks);
+    }
     return 0;
 }
 
@@ -103,9 +122,33 @@ future_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     (void)future_clear(op);
+    cot_free(FutureObject_CAST(op)->listeners);
     cot_task_unref(FutureObject_CAST(op)->task);
     type->tp_free(op);
     Py_DECREF(type);
+}
+
+// Lent; NULL with an exception set.
+static audience *
+get_listeners(FutureObject *self)
+{
+    if (self->listeners == NULL) {
+        self->listeners = cot_alloc_zeroed(sizeof(*self->listeners));
+        if (self->listeners == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    return self->listeners;
+}
+
+// A new reference to one of its lists; NULL with an exception set.
+static PyObject *
+get_list(PyObject **list)
+{
+    if (*list == NULL) {
+        *list = PyList_New(0);
+    }
+    return Py_XNewRef(*list);
 }
 
 // ---- state ---------------------------------------------------------------
@@ -270,7 +313,7 @@ decode_outcome(FutureObject *self)
         return -1;
     }
     self->is_decoded = true;
-    self->nbytes = task->outcome ? task->outcome->len : 0;
+    self->nbytes = size_of(task->outcome);
     cot_payload_destroy(task->outcome);
     task->outcome = NULL;
     return 0;
@@ -552,11 +595,11 @@ future_defer(PyObject *op, PyObject *callback)
     if (!is_watched) {
         Py_RETURN_FALSE;
     }
-    if (self->callbacks == NULL) {
-        self->callbacks = PyList_New(0);
-    }
-    if (self->callbacks == NULL
-        || PyList_Append(self->callbacks, callback) < 0) {
+    audience *listeners = get_listeners(self);
+    PyObject *callbacks = listeners ? get_list(&listeners->callbacks) : NULL;
+    int failed = callbacks == NULL || PyList_Append(callbacks, callback) < 0;
+    Py_XDECREF(callbacks);
+    if (failed) {
         return NULL;
     }
     Py_RETURN_TRUE;
@@ -571,8 +614,11 @@ future_publish(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     FutureObject *self = FutureObject_CAST(op);
     self->is_published = true;
-    PyObject *callbacks = self->callbacks;
-    self->callbacks = NULL;
+    PyObject *callbacks = NULL;
+    if (self->listeners != NULL) {
+        callbacks = self->listeners->callbacks;
+        self->listeners->callbacks = NULL;
+    }
     return callbacks ? callbacks : PyTuple_New(0);
 }
 
@@ -584,11 +630,12 @@ static PyObject *
 future_listeners(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     FutureObject *self = FutureObject_CAST(op);
-    if (self->condition == NULL) {
+    const audience *own = self->listeners;
+    if (own == NULL || own->condition == NULL) {
         Py_RETURN_NONE;
     }
-    return Py_BuildValue("OO", self->condition,
-                         self->waiters ? self->waiters : Py_None);
+    return Py_BuildValue("OO", own->condition,
+                         own->waiters ? own->waiters : Py_None);
 }
 
 static PyObject *
@@ -601,41 +648,42 @@ static PyObject *
 future_get_condition(PyObject *op, void *Py_UNUSED(closure))
 {
     FutureObject *self = FutureObject_CAST(op);
-    if (self->condition == NULL) {
+    audience *own = get_listeners(self);
+    if (own == NULL) {
+        return NULL;
+    }
+    if (own->condition == NULL) {
         PyObject *cls = state_import(self->state, LAZY_CONDITION);
         PyObject *condition = cls ? PyObject_CallNoArgs(cls) : NULL;
         if (condition == NULL) {
             return NULL;
         }
         // Another thread may have come first while the call ran.
-        if (self->condition != NULL) {
+        if (own->condition != NULL) {
             Py_DECREF(condition);
         }
         else {
-            self->condition = condition;
+            own->condition = condition;
         }
     }
     bool is_watched;
     if (watch(self, &is_watched) < 0) {
         return NULL;
     }
-    return Py_NewRef(self->condition);
+    return Py_NewRef(own->condition);
 }
 
 static PyObject *
 future_get_waiters(PyObject *op, void *Py_UNUSED(closure))
 {
-    FutureObject *self = FutureObject_CAST(op);
-    if (self->waiters == NULL) {
-        self->waiters = PyList_New(0);
-    }
-    return Py_XNewRef(self->waiters);
+    audience *own = get_listeners(FutureObject_CAST(op));
+    return own ? get_list(&own->waiters) : NULL;
 }
 
 static PyObject *
 future_get_nbytes(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSize_t(FutureObject_CAST(op)->nbytes);
+    return PyLong_FromUnsignedLong(FutureObject_CAST(op)->nbytes);
 }
 
 static PyMethodDef future_methods[] = {

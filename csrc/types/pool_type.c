@@ -304,15 +304,24 @@ raise_refusal(PoolObject *self, cot_status status)
     return NULL;
 }
 
-// -1 with an exception set if nothing can be submitted for sure: later refusals
-// are the pool's.
 static int
-check_open(PoolObject *self)
+check_initialised(PoolObject *self)
 {
     if (self->pool == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this executor was not initialised: call "
                         "super().__init__() first");
+        return -1;
+    }
+    return 0;
+}
+
+// -1 with an exception set if nothing can be submitted for sure: later refusals
+// are the pool's.
+static int
+check_open(PoolObject *self)
+{
+    if (check_initialised(self) < 0) {
         return -1;
     }
     if (self->state->is_leaving) {
@@ -845,7 +854,7 @@ static PyObject *
 pool_stats(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     PoolObject *self = PoolObject_CAST(op);
-    if (check_open(self) < 0) {
+    if (check_initialised(self) < 0) {
         return NULL;
     }
     cot_pool_counts counts = cot_pool_count(self->pool);
