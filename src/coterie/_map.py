@@ -300,7 +300,7 @@ def starmap_with[R](
     calls = builtins.map(tuple, iterable)
     if chunksize > 1 and pool._can_reference(fn):
         return _in_chunks(pool, fn, calls, chunksize, buffersize, deadline)
-    tasks = itertools.starmap(functools.partial(pool.submit, fn), calls)
+    tasks: Any = itertools.starmap(functools.partial(pool.submit, fn), calls)
     return _in_order(tasks, buffersize, deadline)
 
 
