@@ -1,6 +1,6 @@
 """How long does Executor.map take for each item?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import perf_counter
 
@@ -17,7 +17,10 @@ from harness import (
     microseconds,
 )
 
+import coterie
+
 ITEMS = 10_000
+MANY = 500_000
 GOALS = {1: [Goal("interpreters", 60), Goal("threads", 6)]}
 
 
@@ -33,6 +36,34 @@ def measure(effort: Effort) -> Iterator[Result]:
             samples = in_unit(microseconds / items, interleaved(loops, effort))
             task = f"map over {items} items, chunksize {size}, per item"
             yield Result(task, "us", samples, GOALS.get(size, []))
+    many = MANY // effort.scale
+    loops = {name: partial(front, call, many) for name, call in FRONTS.items()}
+    samples = in_unit(microseconds / many, interleaved(loops, effort))
+    task = f"coterie.map and its like over {many} items, with its pool, per item"
+    yield Result(task, "us", samples, [Goal("coterie", limit=0.2)])
+
+
+def rows(count: int) -> Iterator[int]:
+    """Give the numbers, as a generator function that is mapped."""
+    yield from range(count)
+
+
+# Each makes its pool, and ends it: with the start of two interpreters.
+FRONTS: dict[str, Callable[[int], Iterable[object]]] = {
+    "unordered": lambda n: coterie.imap_unordered(work.same, range(n), workers=2),
+    "generator": lambda n: coterie.map(rows, [n // 2] * 2, workers=2),
+    "reduce": lambda n: [coterie.reduce(work.same, max, range(n), workers=2)],
+    "coterie": lambda n: coterie.map(work.same, range(n), workers=2),
+}
+
+
+def front(call: Callable[[int], Iterable[object]], items: int, count: int) -> float:
+    """Take all results of maps that make pools of their own."""
+    begin = perf_counter()
+    for _ in range(count):
+        for _ in call(items):
+            pass
+    return perf_counter() - begin
 
 
 def loop(pool: Pool, items: int, chunksize: int, count: int) -> float:

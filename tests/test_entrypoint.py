@@ -89,6 +89,14 @@ def test_an_initializer_comes_first(steps):
         assert ready.get_nowait() == "ready"
 
 
+def test_source_as_initializer(folder):
+    folder("asking", "def ask(): import __main__; return __main__.answer")
+    with coterie.Executor.from_entrypoint(
+        "asking:ask", 1, initializer="answer = 42"
+    ) as pool:
+        assert list(pool.map([()])) == [42]
+
+
 def test_of_a_script(run_script):
     """The function travels by value: no worker can import the script."""
     source = """

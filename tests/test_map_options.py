@@ -545,6 +545,21 @@ def test_progress_of_a_map_that_nobody_consumes(capsys):
     assert "0/7" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("is_notebook", [False, True])
+def test_the_bar_is_that_of_a_notebook_where_there_is_one(run_script, is_notebook):
+    source = f"""
+        import sys, types
+        if {is_notebook}:
+            sys.modules["IPython"] = types.ModuleType("IPython")
+        import coterie
+        print(list(coterie.map(abs, [-1, 2], progress=True)))
+        print("tqdm.auto" in sys.modules)
+    """
+    ended = run_script(source)
+    assert (ended.rc, ended.lines) == (0, ["[1, 2]", str(is_notebook)])
+    assert "2/2" in ended.stderr
+
+
 # ---- the end -----------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from coterie import _worker
 from coterie._core import NotShareableError
 from coterie.executor import Executor
 
@@ -32,14 +33,16 @@ class EntrypointExecutor(Executor):
     ) -> None:
         target = _resolved_here(*_parts(entrypoint))
         initializer = options.pop("initializer", None)
+        initargs = options.pop("initargs", ())
+        if isinstance(initializer, str):
+            initializer, initargs = _worker.run_source, (initializer, *initargs)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        rest = initializer, options.pop("initargs", ())
         try:
             super().__init__(
                 max_workers,
                 initializer=_set_up,
-                initargs=(target, _checked(bind), *rest),
+                initargs=(target, _checked(bind), initializer, initargs),
                 **options,
             )
         except NotShareableError as exc:

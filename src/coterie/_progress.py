@@ -1,5 +1,7 @@
 """A progress bar, a function of the caller's, or nothing: one interface."""
 
+import importlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,7 +58,10 @@ def progress_bar(total: int | None, enabled: bool | Callback) -> Iterator[Progre
 
 
 def _bar_type() -> Any:
-    from tqdm import tqdm  # not before somebody asks for a bar
+    # Not before somebody asks for a bar; and tqdm.auto, which imports asyncio, only
+    # where it would give another one: in a notebook.
+    name = "tqdm.auto" if "IPython" in sys.modules else "tqdm"
+    tqdm = importlib.import_module(name).tqdm
 
     # A type of our own, for its lock: tqdm's is one of multiprocessing, for which
     # a process is started.
