@@ -9,6 +9,13 @@
 #include "core/task.h"
 #include "types/state.h"
 
+// How far a call came.
+typedef enum {
+    RUN_LOADING_FUNCTION,
+    RUN_LOADING_ARGUMENTS,
+    RUN_CALLED,
+} run_stage;
+
 // Where visitors find the thread that runs calls.  Owned by the worker or the
 // interpreter; they see to it that it is valid while there are visitors.
 struct run_host {
@@ -20,6 +27,7 @@ struct run_host {
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
     const void *serves;  // what it runs now: compared, never followed; or NULL
+    run_stage stage;     // of the latest call
     bool cancels;        // a call that ends by Interrupted counts as cancelled
 };
 
@@ -35,7 +43,8 @@ const void *run_served(const module_state *state);
 int run_get_function(module_state *state, PyObject *callable,
                      cot_function **function, bool *is_among_args);
 
-// Calls; `call` NULL means without arguments.
+// Calls; `call` NULL means without arguments.  The host knows then how far it
+// came.
 PyObject *run_call(module_state *state, cot_function *function,
                    const cot_payload *call, cot_call_kind kind);
 
