@@ -27,6 +27,7 @@ __all__ = [
     "blake2b",
     "import_check_off",
     "import_what_breaks_when_imported_at_once",
+    "interpreter_flags",
     "is_running",
     "list_interpreters",
     "load_pickle",
@@ -124,6 +125,18 @@ def import_what_breaks_when_imported_at_once() -> None:
     if sys.version_info < (3, 14):
         for name in ("_asyncio", "datetime", "decimal", "zoneinfo"):
             __import__(name)
+
+
+def interpreter_flags() -> list[str]:
+    """The options that this Python was started with, for another one like it.
+
+    `subprocess._args_from_interpreter_flags` is private: sys.flags tells what
+    the options did, not all of what they were.  Fallback: none.
+    """
+    import subprocess
+
+    flags = getattr(subprocess, "_args_from_interpreter_flags", list)
+    return list(flags())
 
 
 # ---- interpreters that are not ours --------------------------------------------

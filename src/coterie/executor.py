@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
-    from typing import Any, Literal, Never, TypeVar
+    from typing import Any, Literal, Never, Self, TypeVar
 
     T = TypeVar("T")
 
@@ -130,10 +130,23 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     exit_grace:
         How many seconds the end of the program waits for accepted work before
         it cancels and interrupts the rest.  None: as long as it takes.
+    engine:
+        What runs the calls: "interpreter" (None), "thread", "process", "shared",
+        "main" or "stdlib-interpreter".
+    fallback:
+        The engine ("shared", "process" or "main") for calls whose function or
+        arguments need an extension module that refuses to be imported here.
 
     Any function may be submitted: importable ones are imported by the workers,
     all others (of ``__main__``, lambdas, closures) travel by value.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls is Executor and ("engine" in kwargs or "fallback" in kwargs):
+            from coterie._engines import class_for
+
+            cls = class_for(kwargs.get("engine"), kwargs.get("fallback"))  # type: ignore[assignment]
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -143,7 +156,10 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         initargs: tuple[Any, ...] = (),
         *,
         exit_grace: float | None = None,
+        engine: str | None = None,
+        fallback: str | None = None,
     ) -> None:
+        _check_is_own(engine, fallback)
         if max_workers is None:
             max_workers = _default_workers()
         if not isinstance(max_workers, int):
@@ -167,6 +183,9 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             None if initializer is None else (initializer, *initargs),
             exit_grace,
         )
+
+    # What help() shows, and what Executor is called with.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     def map[R](
         self,
@@ -230,6 +249,12 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
 
 InterpreterPoolExecutor = Executor
+
+
+def _check_is_own(engine: str | None, fallback: str | None) -> None:
+    """Other engines have classes of their own, which Executor itself makes."""
+    if engine not in (None, "interpreter") or fallback is not None:
+        raise TypeError("engine and fallback are for Executor itself, not a subclass")
 
 
 def _default_workers() -> int:

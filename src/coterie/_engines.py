@@ -1,0 +1,436 @@
+"""What else can run the calls of an Executor than its own interpreters.
+
+An engine is a concurrent.futures.Executor.  A pool has one by itself
+(`Executor(engine=...)`), opens others for single calls (`options(engine=...)`),
+or for calls whose imports refuse an own GIL (`Executor(fallback=...)`).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from types import FunctionType
+from weakref import WeakSet
+
+from coterie._outcome import refusal_of
+from coterie.executor import Executor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from coterie._outcome import Refusal
+
+__all__ = [
+    "ENGINES",
+    "FALLBACKS",
+    "EngineExecutor",
+    "Engines",
+    "FallbackExecutor",
+    "open_engine",
+]
+
+# Of each engine, what is to be said of it beyond what all take.
+ENGINES: dict[str, frozenset[str]] = {
+    "interpreter": frozenset(),
+    "thread": frozenset(),
+    "process": frozenset({"interpreters"}),
+    "shared": frozenset(),
+    "main": frozenset(),
+    "stdlib-interpreter": frozenset(),
+}
+FALLBACKS = ("shared", "process", "main")
+
+
+def open_engine(
+    name: str,
+    max_workers: int | None = None,
+    thread_name_prefix: str = "",
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    **settings: Any,
+) -> concurrent.futures.Executor:
+    """Return a new engine."""
+    check_name("engine", name, ENGINES)
+    for setting in settings:
+        if setting not in ENGINES[name]:
+            raise TypeError(f"engine={name!r} does not take the argument {setting!r}")
+    workers = (os.process_cpu_count() or 1) if max_workers is None else max_workers
+    options = (thread_name_prefix, initializer, initargs)
+    if name == "interpreter":
+        return Executor(workers, *options)
+    if name == "thread":
+        return ThreadPoolExecutor(workers, *options)
+    if name == "main":
+        return ThreadPoolExecutor(1, *options)
+    if name == "shared":
+        return SharedEngine(workers, *options)
+    if name == "process":
+        from coterie._processes import ProcessEngine
+
+        return ProcessEngine(workers, *options, **settings)
+    return _open_stdlib(workers, *options)
+
+
+def check_name(what: str, name: object, known: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be a str, not {type(name).__name__}")
+    if name not in known:
+        raise ValueError(f"{what} must be one of {', '.join(known)}, not {name!r}")
+
+
+def _open_stdlib(*options: Any) -> concurrent.futures.Executor:
+    try:
+        from concurrent.futures import InterpreterPoolExecutor  # type: ignore[attr-defined, unused-ignore]
+    except ImportError:
+        raise ValueError("engine='stdlib-interpreter' needs Python 3.14") from None
+    pool: concurrent.futures.Executor = InterpreterPoolExecutor(*options)
+    return pool
+
+
+class SharedEngine(ThreadPoolExecutor):
+    """Calls in interpreters that share the GIL of the main one.
+
+    They may import what refuses an own GIL, and are not parallel.
+    """
+
+    def __init__(
+        self,
+        max_workers: int,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        self._here = threading.local()
+        self._interpreters: list[Any] = []
+        self._initialization = initializer, initargs
+        super().__init__(max_workers, thread_name_prefix, self._open)
+
+    def _open(self) -> None:
+        from coterie import interpreters
+
+        initializer, initargs = self._initialization
+        interpreter = interpreters.create(gil="shared", import_check=False)
+        self._interpreters.append(interpreter)
+        self._here.interpreter = interpreter
+        if initializer is not None:
+            interpreter.run(initializer, *initargs)
+
+    def submit[T](
+        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[T]:
+        return super().submit(self._run, fn, *args, **kwargs)
+
+    def _run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self._here.interpreter.run(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            self._close()
+        else:
+            threading.Thread(target=self._close_later, name="coterie-shared").start()
+
+    def _close_later(self) -> None:
+        super().shutdown(wait=True)
+        self._close()
+
+    def _close(self) -> None:
+        while self._interpreters:
+            self._interpreters.pop().close()
+
+
+class Engines:
+    """The engines that a pool has beside its own, opened as they are asked for."""
+
+    def __init__(self, *options: Any) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._opened: dict[str, concurrent.futures.Executor] = {}
+        self._is_closed = False
+
+    def get(self, name: str) -> concurrent.futures.Executor:
+        check_name("engine", name, ENGINES)
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if name not in self._opened:
+                self._opened[name] = open_engine(name, *self._options)
+            return self._opened[name]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with self._lock:
+            self._is_closed = True
+        for engine in self._opened.values():
+            engine.shutdown(wait, cancel_futures=cancel_futures)
+
+    def give_up(self) -> None:
+        """Nobody wants the results any more."""
+        with self._lock:
+            self._is_closed = True
+        for engine in self._opened.values():
+            give_up(engine)
+
+
+def give_up(engine: concurrent.futures.Executor) -> None:
+    """Cancel what waits, and stop what runs if that can be stopped."""
+    for way in ("_give_up", "kill_workers"):
+        if hasattr(engine, way):
+            getattr(engine, way)()
+            return
+    engine.shutdown(wait=False, cancel_futures=True)
+
+
+# ---- a pool with another engine ----------------------------------------------
+
+
+class EngineExecutor(Executor):
+    """What Executor(engine=...) is: the interface of the one, by another."""
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        engine: str,
+        **settings: Any,
+    ) -> None:
+        workers = checked_workers(max_workers)
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        self._engine = open_engine(
+            engine, workers, thread_name_prefix, initializer, initargs, **settings
+        )
+
+    def submit(  # type: ignore[override]
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Let the engine call it: its future."""
+        return self._engine.submit(fn, *args, **kwargs)
+
+    def _submit_many(  # type: ignore[override]
+        self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
+    ) -> concurrent.futures.Future[Any]:
+        return self._engine.submit(call_many, fn, calls)
+
+    def _can_reference(self, fn: Callable[..., Any], /) -> bool:
+        return True
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and end the engine when all is done."""
+        self._engine.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _give_up(self) -> None:
+        give_up(self._engine)
+
+
+def call_many(fn: Callable[..., Any], calls: list[tuple[Any, ...]]) -> list[Any]:
+    """A chunk of a map, as one call."""
+    return [fn(*args) for args in calls]
+
+
+def checked_workers(max_workers: int | None) -> int:
+    """The number of workers that an Executor was asked for."""
+    if max_workers is None:
+        from coterie.executor import _default_workers
+
+        return _default_workers()
+    if not isinstance(max_workers, int):
+        raise TypeError(f"max_workers must be an int, not {type(max_workers).__name__}")
+    if max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+    return max_workers
+
+
+# ---- a pool with somewhere to go for what its interpreters cannot load -------
+
+
+class FallbackExecutor(Executor):
+    """What Executor(fallback=...) is.
+
+    A call that comes back because an import was refused, while its function or
+    arguments were loaded, is made by the other engine.  A function that cannot
+    be loaded goes there at once from then on.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        fallback: str,
+        **settings: Any,
+    ) -> None:
+        settings.pop("engine", None)
+        super().__init__(
+            max_workers, thread_name_prefix, initializer, initargs, **settings
+        )
+        self._fallback = fallback
+        options = checked_workers(max_workers), thread_name_prefix
+        self._others = Engines(*options, initializer, initargs)
+        self._refused: WeakSet[Any] = WeakSet()  # functions
+        self._unsettled_lock = threading.Lock()
+        self._unsettled: set[Relayed] = set()
+        self._is_closed = False
+
+    def submit(  # type: ignore[override]
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Start ``fn(*args, **kwargs)``: its future."""
+        return self._start(super().submit, fn, args, kwargs)
+
+    def _submit_many(  # type: ignore[override]
+        self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
+    ) -> concurrent.futures.Future[Any]:
+        start = super()._submit_many
+        return self._start(
+            lambda _, fn, calls: start(fn, calls), call_many, (fn, calls), {}
+        )
+
+    def _start(
+        self,
+        start: Callable[..., Any],
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> concurrent.futures.Future[Any]:
+        what = args[0] if fn is call_many else fn
+        if isinstance(what, FunctionType) and what in self._refused:
+            future = Relayed(self._elsewhere(fn, args, kwargs))
+        else:
+            future = Relayed(start(fn, *args, **kwargs))
+        with self._unsettled_lock:
+            self._unsettled.add(future)
+        future.add_done_callback(self._forget)
+        future.begin(lambda refusal: self._move(refusal, what, fn, args, kwargs))
+        return future
+
+    def _move(self, refusal: Refusal, what: Any, *call: Any) -> Any:
+        """Start the call by the other engine."""
+        of_function, imported, refused = refusal
+        if of_function and isinstance(what, FunctionType):
+            self._refused.add(what)
+        warn_of_refusal(imported, refused, self._fallback)
+        return self._elsewhere(*call)
+
+    def _elsewhere(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> concurrent.futures.Future[Any]:
+        engine = self._others.get(self._fallback)
+        return engine.submit(fn, *args, **kwargs)
+
+    def _forget(self, future: Any) -> None:
+        with self._unsettled_lock:
+            self._unsettled.discard(future)
+            is_last = self._is_closed and not self._unsettled
+        if is_last:
+            self._others.shutdown(wait=False)
+
+    def _close_others(self) -> list[Relayed]:
+        """No more calls; what is under way may still move."""
+        with self._unsettled_lock:
+            self._is_closed = True
+            return list(self._unsettled)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and end the workers when all is done."""
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        unsettled = self._close_others()
+        if cancel_futures:
+            for future in unsettled:
+                future.cancel()
+        if wait:
+            concurrent.futures.wait(unsettled)
+            super().shutdown(wait=True)
+        if wait or not unsettled:
+            self._others.shutdown(wait)
+
+    def _give_up(self) -> None:
+        self._close_others()
+        super()._give_up()
+        self._others.give_up()
+
+
+class Relayed(concurrent.futures.Future["Any"]):
+    """The outcome of a call that may move from one engine to another."""
+
+    def __init__(self, at: concurrent.futures.Future[Any]) -> None:
+        super().__init__()
+        self._at = at  # the future of who has the call now
+
+    def begin(self, move: Callable[[Refusal], concurrent.futures.Future[Any]]) -> None:
+        """Follow it; *move* starts it anew where it was not refused."""
+        self._at.add_done_callback(lambda at: self._first_ended(at, move))
+
+    def _first_ended(
+        self,
+        first: concurrent.futures.Future[Any],
+        move: Callable[[Refusal], concurrent.futures.Future[Any]],
+    ) -> None:
+        refusal = None if first.cancelled() else refusal_of(first.exception())
+        if refusal is None:
+            self._settle(first)
+            return
+        try:
+            self._at = move(refusal)
+        except BaseException as exc:  # a warning that is an error, for one
+            self.set_exception(exc)
+        else:
+            self._at.add_done_callback(self._settle)
+
+    def _settle(self, at: concurrent.futures.Future[Any]) -> None:
+        if at.cancelled():
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            return
+        exc = at.exception()
+        if exc is None:
+            self.set_result(at.result())
+        else:
+            self.set_exception(exc)
+
+    def cancel(self) -> bool:
+        """Cancel the call if it has not begun: whether so."""
+        return self._at.cancel() and super().cancel()
+
+    def running(self) -> bool:
+        """Whether the call has begun and not ended."""
+        return not self.done() and self._at.running()
+
+
+_warned_of: set[str] = set()
+
+
+def warn_of_refusal(imported: str, refused: str, fallback: str) -> None:
+    """Say so, once for each module."""
+    if imported in _warned_of:
+        return
+    _warned_of.add(imported)
+    why = "" if refused == imported else f" ({refused!r} refuses)"
+    warnings.warn(
+        f"{imported!r} does not support interpreters with a GIL of their own"
+        f"{why}: calls that need it are made by fallback={fallback!r}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def class_for(engine: str | None, fallback: str | None) -> type[Executor]:
+    """What Executor(engine=, fallback=) makes."""
+    if engine is not None:
+        check_name("engine", engine, ENGINES)
+    if fallback is not None:
+        check_name("fallback", fallback, FALLBACKS)
+    if engine is None or engine == "interpreter":
+        return Executor if fallback is None else FallbackExecutor
+    if fallback is not None:
+        raise ValueError(f"engine={engine!r} takes no fallback")
+    return EngineExecutor
