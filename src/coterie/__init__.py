@@ -62,7 +62,17 @@ _HOMES = {
 }
 
 _MODULES = frozenset(
-    {"aio", "channel", "debug", "executor", "interpreters", "queue", "sync"}
+    {
+        "aio",
+        "channel",
+        "dask",
+        "debug",
+        "executor",
+        "interpreters",
+        "joblib",
+        "queue",
+        "sync",
+    }
 )
 
 
@@ -80,4 +90,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

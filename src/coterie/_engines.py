@@ -12,7 +12,7 @@ import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from types import FunctionType
+from functools import partial
 from weakref import WeakSet
 
 from coterie._outcome import refusal_of
@@ -42,6 +42,7 @@ ENGINES: dict[str, frozenset[str]] = {
     "shared": frozenset(),
     "main": frozenset(),
     "stdlib-interpreter": frozenset(),
+    "dask": frozenset({"address", "client"}),
 }
 FALLBACKS = ("shared", "process", "main")
 
@@ -73,6 +74,10 @@ def open_engine(
         from coterie._processes import ProcessEngine
 
         return ProcessEngine(workers, *options, **settings)
+    if name == "dask":
+        from coterie._distributed import DaskEngine
+
+        return DaskEngine(workers, *options, **settings)
     return _open_stdlib(workers, *options)
 
 
@@ -81,6 +86,10 @@ def check_name(what: str, name: object, known: Any) -> None:
         raise TypeError(f"{what} must be a str, not {type(name).__name__}")
     if name not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}, not {name!r}")
+
+
+def check_fallback(name: object) -> None:
+    check_name("fallback", name, FALLBACKS)
 
 
 def _open_stdlib(*options: Any) -> concurrent.futures.Executor:
@@ -276,50 +285,66 @@ class FallbackExecutor(Executor):
         self._fallback = fallback
         options = checked_workers(max_workers), thread_name_prefix
         self._others = Engines(*options, initializer, initargs)
-        self._refused: WeakSet[Any] = WeakSet()  # functions
+        self._refused: WeakSet[Any] = WeakSet()
         self._unsettled_lock = threading.Lock()
-        self._unsettled: set[Relayed] = set()
+        self._unsettled: set[concurrent.futures.Future[Any]] = set()
         self._is_closed = False
 
     def submit(  # type: ignore[override]
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[Any]:
         """Start ``fn(*args, **kwargs)``: its future."""
-        return self._start(super().submit, fn, args, kwargs)
+        first = partial(super().submit, fn, *args, **kwargs)
+        return self._start(first, fn, False, fn, args, kwargs)
 
     def _submit_many(  # type: ignore[override]
         self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
     ) -> concurrent.futures.Future[Any]:
-        start = super()._submit_many
-        return self._start(
-            lambda _, fn, calls: start(fn, calls), call_many, (fn, calls), {}
-        )
+        first = partial(super()._submit_many, fn, calls)
+        return self._start(first, fn, False, call_many, (fn, calls), {})
+
+    def _submit_with(
+        self, what: Any, fn: Callable[..., Any], /, *args: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Start ``fn(*args)``, whose arguments hold the function *what*."""
+        first = partial(super().submit, fn, *args)
+        return self._start(first, what, True, fn, args, {})
 
     def _start(
-        self,
-        start: Callable[..., Any],
-        fn: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, first: Callable[[], Any], what: Any, is_among_args: bool, *call: Any
     ) -> concurrent.futures.Future[Any]:
-        what = args[0] if fn is call_many else fn
-        if isinstance(what, FunctionType) and what in self._refused:
-            future = Relayed(self._elsewhere(fn, args, kwargs))
+        """Start a call that is *first* here, and if need be *call* elsewhere."""
+        if self._is_refused(what):
+            future = self._elsewhere(*call)
         else:
-            future = Relayed(start(fn, *args, **kwargs))
+            future = Relayed(
+                first(), lambda refusal: self._move(refusal, what, is_among_args, call)
+            )
         with self._unsettled_lock:
             self._unsettled.add(future)
         future.add_done_callback(self._forget)
-        future.begin(lambda refusal: self._move(refusal, what, fn, args, kwargs))
         return future
 
-    def _move(self, refusal: Refusal, what: Any, *call: Any) -> Any:
-        """Start the call by the other engine."""
+    def _move(
+        self, refusal: Refusal, what: Any, is_among_args: bool, call: tuple[Any, ...]
+    ) -> concurrent.futures.Future[Any]:
         of_function, imported, refused = refusal
-        if of_function and isinstance(what, FunctionType):
-            self._refused.add(what)
-        warn_of_refusal(imported, refused, self._fallback)
+        if of_function or is_among_args:
+            self._remember(what)
+        warn_of_refusal(imported, refused, f"by fallback={self._fallback!r}")
         return self._elsewhere(*call)
+
+    def _is_refused(self, what: Any) -> bool:
+        try:
+            return what in self._refused
+        except TypeError:  # it cannot be hashed
+            return False
+
+    def _remember(self, what: Any) -> None:
+        try:
+            self._refused.add(what)
+        except TypeError:
+            pass
 
     def _elsewhere(
         self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -334,7 +359,7 @@ class FallbackExecutor(Executor):
         if is_last:
             self._others.shutdown(wait=False)
 
-    def _close_others(self) -> list[Relayed]:
+    def _close_others(self) -> list[concurrent.futures.Future[Any]]:
         """No more calls; what is under way may still move."""
         with self._unsettled_lock:
             self._is_closed = True
@@ -362,19 +387,19 @@ class FallbackExecutor(Executor):
 class Relayed(concurrent.futures.Future["Any"]):
     """The outcome of a call that may move from one engine to another."""
 
-    def __init__(self, at: concurrent.futures.Future[Any]) -> None:
-        super().__init__()
-        self._at = at  # the future of who has the call now
-
-    def begin(self, move: Callable[[Refusal], concurrent.futures.Future[Any]]) -> None:
-        """Follow it; *move* starts it anew where it was not refused."""
-        self._at.add_done_callback(lambda at: self._first_ended(at, move))
-
-    def _first_ended(
+    def __init__(
         self,
-        first: concurrent.futures.Future[Any],
+        at: concurrent.futures.Future[Any],
         move: Callable[[Refusal], concurrent.futures.Future[Any]],
     ) -> None:
+        super().__init__()
+        self._at = at  # the future of who has the call now
+        self._move = move
+        at.add_done_callback(self._first_ended)
+
+    def _first_ended(self, first: concurrent.futures.Future[Any]) -> None:
+        move = self._move
+        del self._move  # which holds the call
         refusal = None if first.cancelled() else refusal_of(first.exception())
         if refusal is None:
             self._settle(first)
@@ -409,15 +434,15 @@ class Relayed(concurrent.futures.Future["Any"]):
 _warned_of: set[str] = set()
 
 
-def warn_of_refusal(imported: str, refused: str, fallback: str) -> None:
-    """Say so, once for each module."""
+def warn_of_refusal(imported: str, refused: str, elsewhere: str) -> None:
+    """Say where such calls are made, once for each module."""
     if imported in _warned_of:
         return
     _warned_of.add(imported)
     why = "" if refused == imported else f" ({refused!r} refuses)"
     warnings.warn(
         f"{imported!r} does not support interpreters with a GIL of their own"
-        f"{why}: calls that need it are made by fallback={fallback!r}",
+        f"{why}: calls that need it are made {elsewhere}",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -428,7 +453,7 @@ def class_for(engine: str | None, fallback: str | None) -> type[Executor]:
     if engine is not None:
         check_name("engine", engine, ENGINES)
     if fallback is not None:
-        check_name("fallback", fallback, FALLBACKS)
+        check_fallback(fallback)
     if engine is None or engine == "interpreter":
         return Executor if fallback is None else FallbackExecutor
     if fallback is not None:

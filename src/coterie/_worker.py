@@ -32,9 +32,16 @@ def preparation() -> list[tuple[Any, ...]] | None:
     if warnings is None or list(warnings.filters) == _FRESH_FILTERS:
         return None
     return [
-        (action, _plain(message), category, _plain(module), lineno)
+        (action, _plain(message), _sent(category), _plain(module), lineno)
         for action, message, category, module, lineno in warnings.filters
     ]
+
+
+def _sent(category: type) -> type | bytes:
+    """A package's category by itself: a worker may be unable to import it."""
+    from coterie._core import dumps
+
+    return category if category.__module__ == "builtins" else dumps(category)
 
 
 def _plain(pattern: Any) -> Any:
@@ -53,8 +60,21 @@ def prepare(filters: list[tuple[Any, ...]]) -> None:
     warnings.resetwarnings()
     warnings.filters[:] = [  # type: ignore[index]
         (action, _compile(message), category, _compile(module), lineno)
-        for action, message, category, module, lineno in filters
+        for action, message, sent, module, lineno in filters
+        if (category := _received(sent)) is not None
     ]
+
+
+def _received(category: type | bytes) -> type | None:
+    """The category; None: what cannot be imported here does not warn here."""
+    if isinstance(category, type):
+        return category
+    from coterie._core import loads
+
+    try:
+        return loads(category)  # type: ignore[no-any-return]
+    except Exception:
+        return None
 
 
 def _compile(pattern: Any) -> Any:

@@ -132,7 +132,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         it cancels and interrupts the rest.  None: as long as it takes.
     engine:
         What runs the calls: "interpreter" (None), "thread", "process", "shared",
-        "main" or "stdlib-interpreter".
+        "main", "stdlib-interpreter" or "dask".  Some of them take arguments
+        of their own: see the reference of coterie.runners.
     fallback:
         The engine ("shared", "process" or "main") for calls whose function or
         arguments need an extension module that refuses to be imported here.
