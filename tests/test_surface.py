@@ -22,6 +22,7 @@ MODULES = [
     "coterie.interpreters",
     "coterie.interpreters.queues",
     "coterie.queue",
+    "coterie.runners",
     "coterie.sync",
     "coterie._map",
     "coterie._core",

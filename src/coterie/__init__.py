@@ -35,6 +35,7 @@ __all__ = [
     "map",
     "merge",
     "queue",
+    "runners",
     "select",
     "sync",
 ]
@@ -71,6 +72,7 @@ _MODULES = frozenset(
         "interpreters",
         "joblib",
         "queue",
+        "runners",
         "sync",
     }
 )

@@ -1,4 +1,4 @@
-from coterie import aio, channel, debug, executor, interpreters, queue, sync
+from coterie import aio, channel, debug, executor, interpreters, queue, runners, sync
 from coterie import dask as dask
 from coterie import joblib as joblib
 from coterie._core import (
@@ -46,6 +46,7 @@ __all__ = [
     "map",
     "merge",
     "queue",
+    "runners",
     "select",
     "sync",
 ]
