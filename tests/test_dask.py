@@ -250,6 +250,11 @@ def test_a_cluster_of_its_own(run_cluster):
         with coterie.Executor(2, "", set_up, ("here",), engine="dask") as pool:
             assert pool.submit(os.getenv, "COTERIE_TEST").result() == "here"
             assert len({pid for pid, _ in pool.map(lambda _: place(), range(50))}) >= 1
+        bind = {"grid": [5, 6, 7]}
+        def find(x, by): return grid[x] + by
+        with coterie.Executor(1, engine="dask", bind=bind) as pool:
+            assert pool.submit(find, 1, by=2).result() == 8
+            assert list(pool.map(lambda x: grid[x], range(3))) == [5, 6, 7]
         def fail(): raise ValueError("why")
         try:
             coterie.Executor(1, "", fail, engine="dask")

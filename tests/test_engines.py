@@ -111,6 +111,8 @@ def test_after_shutdown(any_pool):
         ({"engine": "process", "max_workers": "1"}, TypeError, "not str"),
         ({"engine": "process", "interpreters": -1}, ValueError, "at least 0"),
         ({"engine": "process", "interpreters": "1"}, TypeError, "not str"),
+        ({"engine": "process", "bind": 3}, TypeError, "bind must be a dict, not int"),
+        ({"engine": "process", "bind": {"": 1}}, ValueError, "bind must have names"),
         ({"engine": "main", "initializer": 1}, TypeError, "initializer must be"),
     ],
 )
@@ -374,6 +376,46 @@ def test_ctrl_c_ends_the_processes(run_script):
         """)
     assert ended.rc == -signal.SIGINT
     assert "KeyboardInterrupt" in ended.stderr
+
+
+def test_names_that_are_bound():
+    def find(x):
+        return grid[x], os.getpid()  # noqa: F821
+
+    options = {"engine": "process", "bind": {"grid": [5, 6, 7]}}
+    for more in IN_PROCESSES.values():
+        with coterie.Executor(2, **options, **more) as pool:
+            value, pid = pool.submit(find, 1).result()
+        assert value == 6
+        assert pid != os.getpid()
+
+
+def test_a_call_that_takes_too_long(processes):
+    engine = processes._engine
+    first = processes.submit(identify).result()[0]
+    with pytest.raises(TimeoutError, match="not over after 0.05 seconds"):
+        engine.submit_on(0.05, 0, time.sleep, (1000,), {}).result()
+    assert engine.submit_on(1000, 0, abs, (-1,), {}).result() == 1
+    assert processes.submit(identify).result()[0] != first
+
+
+def test_priorities(fifo):
+    path = fifo("go")
+    order = coterie.Queue()
+    with coterie.Executor(1, engine="process") as pool:
+        submit = pool._engine.submit_on
+        started = submit(None, 0, open_for_writing, (path,), {})
+        waiting = [submit(None, n, abs, (n,), {}) for n in (1, 5, 3, 5)]
+        for n, future in enumerate(waiting):
+            future.add_done_callback(lambda _, n=n: order.put(n))
+        assert waiting[2].cancel()
+        os.close(os.open(path, os.O_RDONLY))
+        started.result()
+    assert [order.get() for _ in range(4)] == [2, 1, 3, 0]
+
+
+def open_for_writing(path):
+    os.close(os.open(path, os.O_WRONLY))
 
 
 # ---- fallback ----------------------------------------------------------------

@@ -93,14 +93,16 @@ def _serve(
 
 def prepare(request: bytes) -> bytes:
     """Take over what the process that asks has set; what to tell of it."""
-    # Before anything is imported that only its sys.path finds.
     from coterie._outcome import CALLED
+    from coterie._remote import bind
     from coterie._worker import prepare as set_filters
 
     try:
-        sys.argv[:], filters, initialization = loads(request)
+        sys.argv[:], filters, names, initialization = loads(request)
         if filters is not None:
             set_filters(filters)
+        if names is not None:
+            bind(loads(names))
         if initialization is not None:
             initializer, *args = loads(initialization)
             initializer(*args)

@@ -14,6 +14,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from coterie import _remote
 from coterie._core import NotShareableError
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ class DaskEngine(concurrent.futures.Executor):
         *,
         address: str | None = None,
         client: Client | None = None,
+        bind: dict[str, Any] | None = None,
     ) -> None:
         if address is not None and client is not None:
             raise TypeError("engine='dask' takes an address or a client, not both")
@@ -55,6 +57,8 @@ class DaskEngine(concurrent.futures.Executor):
         self._lock = threading.Lock()
         self._unsettled: set[concurrent.futures.Future[Any]] = set()
         self._is_closed = False
+        # Sent once, to all workers.
+        self._bound = client.scatter(dict(bind), broadcast=True) if bind else None
         if initializer is not None:
             self._initialize(initializer, initargs)
 
@@ -77,10 +81,13 @@ class DaskEngine(concurrent.futures.Executor):
         self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[T]:
         # The client has keywords of its own (key, workers, retries...).
-        call = functools.partial(fn, **kwargs) if kwargs else fn
+        call: Any = functools.partial(fn, **kwargs) if kwargs else fn
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+        if self._bound is not None:
+            args = self._bound, call, *args
+            call = _remote.call_bound
         try:
             future: concurrent.futures.Future[T] = self._executor.submit(call, *args)
         except TypeError as exc:  # the client's, for what cannot be pickled

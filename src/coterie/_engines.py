@@ -38,11 +38,11 @@ __all__ = [
 ENGINES: dict[str, frozenset[str]] = {
     "interpreter": frozenset(),
     "thread": frozenset(),
-    "process": frozenset({"interpreters"}),
+    "process": frozenset({"interpreters", "bind"}),
     "shared": frozenset(),
     "main": frozenset(),
     "stdlib-interpreter": frozenset(),
-    "dask": frozenset({"address", "client"}),
+    "dask": frozenset({"address", "client", "bind"}),
 }
 FALLBACKS = ("shared", "process", "main")
 
@@ -60,6 +60,7 @@ def open_engine(
     for setting in settings:
         if setting not in ENGINES[name]:
             raise TypeError(f"engine={name!r} does not take the argument {setting!r}")
+    check_bind(settings.get("bind"))
     workers = (os.process_cpu_count() or 1) if max_workers is None else max_workers
     options = (thread_name_prefix, initializer, initargs)
     if name == "interpreter":
@@ -86,6 +87,16 @@ def check_name(what: str, name: object, known: Any) -> None:
         raise TypeError(f"{what} must be a str, not {type(name).__name__}")
     if name not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}, not {name!r}")
+
+
+def check_bind(bind: object) -> None:
+    if bind is None:
+        return
+    if not isinstance(bind, dict):
+        raise TypeError(f"bind must be a dict, not {type(bind).__name__}")
+    for name in bind:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"bind must have names as keys, not {name!r}")
 
 
 def check_fallback(name: object) -> None:

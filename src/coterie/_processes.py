@@ -13,6 +13,8 @@ __main__ again, and scripts had to be written for it.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import multiprocessing.connection as mp
 import os
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from coterie import _child, _compat, _worker
 from coterie._core import WorkerLost, dumps, loads
@@ -29,7 +31,6 @@ from coterie._core import WorkerLost, dumps, loads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from typing import Any, Never
 
@@ -52,6 +53,19 @@ main({handles!r}, {has_interpreters!r})
 
 class _Died(Exception):
     """The process at the other end of a connection is gone."""
+
+
+class _Late(Exception):
+    """Nothing has come from it in time."""
+
+
+class _Call:
+    """What is asked for, and its future."""
+
+    def __init__(self, request: bytes, timeout: float | None) -> None:
+        self.request = request
+        self.timeout = timeout
+        self.future: Future[Any] = Future()
 
 
 class _Child:
@@ -119,14 +133,18 @@ class _Slot:
         except OSError:
             raise _Died from None
 
-    def receive(self) -> bytes:
+    def receive(self, timeout: float | None = None) -> bytes:
+        """What it says next; _Late if it says nothing for so long."""
         ends: list[Any] = [self.connection]
         if self.child.sentinel is not None:
             ends.append(self.child.sentinel)
         try:
+            ready = mp.wait(ends, timeout)
             # What it has still said before its end comes first.
-            if self.connection in mp.wait(ends) or self.connection.poll():
+            if self.connection in ready or self.connection.poll():
                 return self.connection.recv_bytes()
+            if not ready:
+                raise _Late
         except (EOFError, OSError):
             pass
         raise _Died
@@ -146,6 +164,7 @@ class ProcessEngine(ThreadPoolExecutor):
         initargs: tuple[Any, ...] = (),
         *,
         interpreters: int = 0,
+        bind: dict[str, Any] | None = None,
     ) -> None:
         if not isinstance(interpreters, int):
             raise TypeError(
@@ -155,8 +174,13 @@ class ProcessEngine(ThreadPoolExecutor):
             raise ValueError("interpreters must be at least 0")
         super().__init__(max_workers, thread_name_prefix)
         self._interpreters = interpreters
-        self._preparation = _preparation(initializer, initargs)
+        self._preparation = _preparation(bind, initializer, initargs)
         self._failure = ""  # why no process can work
+        # What waits, by priority and age: the line of the threads only says how
+        # often they have to look here.
+        self._line: list[tuple[float, int, _Call]] = []
+        self._line_lock = threading.Lock()
+        self._numbers = itertools.count()
         self._here = threading.local()  # slot: the thread's own
         self._slots_lock = threading.Lock()
         self._free: list[_Slot] = []  # nobody's yet
@@ -167,15 +191,48 @@ class ProcessEngine(ThreadPoolExecutor):
     def submit[T](
         self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
+        return self.submit_on(None, 0, fn, args, kwargs)
+
+    def submit_on(
+        self,
+        timeout: float | None,
+        priority: float,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Future[Any]:
+        """Submit a call that may run for *timeout* seconds.
+
+        If it is not over then its process is ended.  The highest *priority* runs
+        first.
+        """
         self._check()
-        return super().submit(self._ask, dumps((fn, args, kwargs)))
+        call = _Call(dumps((fn, args, kwargs)), timeout)
+        with self._line_lock:
+            heapq.heappush(self._line, (-priority, next(self._numbers), call))
+        try:
+            super().submit(self._make_next_call)
+        except RuntimeError:  # shut down
+            call.future.cancel()
+            raise
+        return call.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait, cancel_futures=cancel_futures)
+        if cancel_futures:
+            self._cancel_waiting()
+        super().shutdown(wait)
         if wait:
             self._end()
         elif self._end.alive:
             threading.Thread(target=self._end_later, name="coterie-processes").start()
+
+    def _cancel_waiting(self) -> None:
+        with self._line_lock:
+            waiting = [call for _, _, call in self._line]
+            self._line.clear()
+        for call in waiting:
+            call.future.cancel()
+            call.future.set_running_or_notify_cancel()
 
     def _end_later(self) -> None:
         super().shutdown(wait=True)
@@ -183,7 +240,8 @@ class ProcessEngine(ThreadPoolExecutor):
 
     def kill_workers(self) -> None:
         """Cancel what waits, and end the processes with all that they run."""
-        super().shutdown(wait=False, cancel_futures=True)
+        super().shutdown(wait=False)
+        self._cancel_waiting()
         with self._slots_lock:
             self._failure = "its processes were killed"
             children = list(self._children)
@@ -192,7 +250,23 @@ class ProcessEngine(ThreadPoolExecutor):
 
     # ---- a call, on a thread of ours ------------------------------------------
 
-    def _ask(self, request: bytes) -> Any:
+    def _make_next_call(self) -> None:
+        while True:
+            with self._line_lock:
+                if not self._line:
+                    return  # cancelled
+                _, _, call = heapq.heappop(self._line)
+            if call.future.set_running_or_notify_cancel():
+                break
+        try:
+            result = self._ask(call.request, call.timeout)
+        except BaseException as exc:
+            call.future.set_exception(exc)
+            del call  # the exception holds this frame
+        else:
+            call.future.set_result(result)
+
+    def _ask(self, request: bytes, timeout: float | None) -> Any:
         while True:
             self._check()
             slot = self._slot()
@@ -204,9 +278,15 @@ class ProcessEngine(ThreadPoolExecutor):
                 self._drop(slot)
                 continue
             try:
-                return _outcome_of(slot.receive())
+                return _outcome_of(slot.receive(timeout))
             except _Died:
                 raise _lost(self._drop(slot)) from None
+            except _Late:
+                slot.child.process.kill()
+                self._drop(slot)
+                raise TimeoutError(
+                    f"the call was not over after {timeout} seconds"
+                ) from None
 
     def _check(self) -> None:
         if self._failure:
@@ -263,11 +343,14 @@ class ProcessEngine(ThreadPoolExecutor):
 
 
 def _preparation(
-    initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+    bind: dict[str, Any] | None,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
 ) -> bytes:
     _, argv = _worker.settings()
     call = None if initializer is None else dumps((initializer, *initargs))
-    return dumps((argv, _worker.preparation(), call))
+    names = dumps(bind) if bind else None
+    return dumps((argv, _worker.preparation(), names, call))
 
 
 def _outcome_of(reply: bytes) -> Any:

@@ -46,3 +46,25 @@ def _refusal(exc: Exception, is_function: bool) -> Refusal | None:
 def run_batch(calls: Iterable[Call]) -> list[Any]:
     """Make the calls, one after the other: their results."""
     return [fn(*args, **kwargs) for fn, args, kwargs in calls]
+
+
+def bind(names: dict[str, Any]) -> None:
+    """Make them global for all code here that has no such names itself."""
+    import builtins
+
+    vars(builtins).update(names)
+
+
+def call_bound(
+    names: dict[str, Any], fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    """Call it where others may bind other values to the same names."""
+    import sys
+
+    globals = getattr(fn, "__globals__", None)
+    module = sys.modules.get(getattr(fn, "__module__", ""))
+    if globals is None or globals is getattr(module, "__dict__", None):
+        bind(names)
+    else:  # it came by value, with globals of its own
+        globals.update(names)
+    return fn(*args, **kwargs)
