@@ -20,7 +20,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from coterie import _remote
+from coterie import _compat, _remote
 from coterie._engines import warn_of_refusal
 from coterie.executor import Executor
 
@@ -77,6 +77,7 @@ class InterpreterPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: Any) -> None:
         """Open the worker's pool: called by Dask."""
+        _stop_profiling(worker)
         workers = self.interpreters or worker.state.nthreads
         self._tasks = worker.state.tasks
         self._pool = Executor(workers, "coterie-dask", exit_grace=0)
@@ -146,6 +147,14 @@ class InterpreterPlugin(WorkerPlugin):  # type: ignore[misc]
                 with self._lock:
                     self._stays.add(_identity(func))
         return func(*args, **kwargs)
+
+
+def _stop_profiling(worker: Any) -> None:
+    """Its profiler looks at the frames of all interpreters, which may crash."""
+    _compat.see_no_other_frames()  # and the thread that watches the loop ends
+    profile = worker.periodic_callbacks.pop("profile", None)
+    if profile is not None:
+        profile.stop()
 
 
 class _Wrapped:
