@@ -905,7 +905,7 @@ def test_futures_of_a_broken_pool_are_published(pool):
     assert called == [future]
 
 
-@pytest.mark.parametrize("initializer", ["text", 5, object()])
+@pytest.mark.parametrize("initializer", [b"text", 5, object()])
 def test_an_initializer_must_be_callable(initializer):
     with pytest.raises(TypeError, match="initializer must be a callable"):
         coterie.Executor(initializer=initializer)

@@ -13,6 +13,7 @@ struct cot_home {
     cot_home *prev_settled;   // likewise
     bool is_settled;          // by its interpreter, or who holds it last
     cot_outbox *outbox;       // shared: one reference
+    cot_timer *timer;         // likewise
     cot_lock lock;            // guards all below
     cot_worker_link workers;  // a ring through its sentinel; borrowed
     atomic_size_t count;
@@ -27,7 +28,10 @@ cot_home_create(void)
         return NULL;
     }
     home->outbox = cot_outbox_create();
-    if (home->outbox == NULL) {
+    home->timer = cot_timer_create();
+    if (home->outbox == NULL || home->timer == NULL) {
+        cot_timer_unref(home->timer);
+        cot_outbox_unref(home->outbox);
         cot_free(home);
         return NULL;
     }
@@ -114,6 +118,7 @@ cot_home_unref(cot_home *home)
     if (home->is_settled) {
         unsettle(home);
     }
+    cot_timer_unref(home->timer);
     cot_outbox_unref(home->outbox);
     cot_free(home);
 }
@@ -122,6 +127,12 @@ cot_outbox *
 cot_home_outbox(cot_home *home)
 {
     return home->outbox;
+}
+
+cot_timer *
+cot_home_timer(cot_home *home)
+{
+    return home->timer;
 }
 
 void
@@ -193,5 +204,6 @@ cot_home_after_fork_in_child(cot_home *home)
 {
     home->lock = (cot_lock){0};
     home->joiners = (cot_waitlist){0};
+    cot_timer_after_fork_in_child(home->timer);
     cot_outbox_after_fork_in_child(home->outbox);
 }

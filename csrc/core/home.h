@@ -1,5 +1,5 @@
-// What one interpreter owns in the runtime: the workers of its pools, and the
-// outbox of its tasks.
+// What one interpreter owns in the runtime: the workers of its pools, the outbox
+// of its tasks, and the timer of those that run.
 //
 // When an interpreter exits it asks its home which workers are left, and waits
 // until none is.
@@ -9,6 +9,7 @@
 
 #include "core/object.h"
 #include "core/outbox.h"
+#include "core/timer.h"
 
 // Where a worker stands in the home's list.
 typedef struct cot_worker_link {
@@ -36,6 +37,7 @@ void cot_home_ref(cot_home *home);
 void cot_home_unref(cot_home *home);
 
 cot_outbox *cot_home_outbox(cot_home *home);
+cot_timer *cot_home_timer(cot_home *home);
 
 void cot_home_add_worker(cot_home *home, cot_worker_link *link);
 void cot_home_remove_worker(cot_home *home, cot_worker_link *link);

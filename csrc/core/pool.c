@@ -2,6 +2,7 @@
 
 #include "port/memory.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,18 +12,22 @@ struct cot_pool {
     cot_pool_config config;  // context and name owned
     uint32_t max_workers;
 
-    cot_lock lock;    // guards all below
-    cot_task *first;  // owned: one reference each, linked by task->next
-    cot_task *last;
-    size_t pending;
+    cot_lock lock;  // guards all below
+    cot_line line;
     cot_worker *workers;  // borrowed: each owns itself
+    cot_worker *strays;   // borrowed: those that are lost
     uint32_t count;       // of workers, those still starting included
     uint32_t free;        // of workers that are not busy
+    uint32_t leaving;     // workers that are not counted any more
+    uint32_t lost;        // likewise: of strays
     uint32_t started;     // ever: the next one's number
+    uint64_t lost_ever;
+    uint64_t tasks;  // that have run
     bool is_closed;
     bool is_broken;
     char *reason;  // owned: why it is, unless memory was short
     cot_waitlist idle;
+    cot_waitlist submitters;
     cot_waitlist joiners;
 };
 
@@ -54,13 +59,16 @@ cot_pool_ref(cot_pool *pool)
     atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
 }
 
+// All that wait, in order, linked by task->next.
 static cot_task *
 take_line_locked(cot_pool *pool)
 {
-    cot_task *line = pool->first;
-    pool->first = pool->last = NULL;
-    pool->pending = 0;
-    return line;
+    cot_task *first = NULL, **end = &first;
+    while ((*end = cot_line_take(&pool->line)) != NULL) {
+        end = &(*end)->next;
+    }
+    cot_waitlist_wake_all(&pool->submitters);
+    return first;
 }
 
 // The next task of a line that nobody else sees any more.
@@ -97,6 +105,7 @@ cot_pool_unref(cot_pool *pool)
     if (pool->config.destroy != NULL) {
         pool->config.destroy(pool->config.context);
     }
+    cot_line_fini(&pool->line);
     cot_free((char *)pool->config.name);
     cot_free(pool->reason);
     cot_home_unref(pool->home);
@@ -109,6 +118,12 @@ cot_pool_context(const cot_pool *pool)
     return pool->config.context;
 }
 
+cot_outbox *
+cot_pool_outbox(const cot_pool *pool)
+{
+    return cot_home_outbox(pool->home);
+}
+
 const char *
 cot_pool_name(const cot_pool *pool)
 {
@@ -119,7 +134,7 @@ uint32_t
 cot_pool_workers(cot_pool *pool)
 {
     cot_lock_acquire(&pool->lock);
-    uint32_t count = pool->count;
+    uint32_t count = pool->count + pool->leaving + pool->lost;
     cot_lock_release(&pool->lock);
     return count;
 }
@@ -128,36 +143,95 @@ size_t
 cot_pool_pending(cot_pool *pool)
 {
     cot_lock_acquire(&pool->lock);
-    size_t pending = pool->pending;
+    size_t pending = pool->line.len;
     cot_lock_release(&pool->lock);
     return pending;
+}
+
+cot_pool_counts
+cot_pool_count(cot_pool *pool)
+{
+    cot_lock_acquire(&pool->lock);
+    cot_pool_counts counts = {
+        .serving = pool->count,
+        .lost = pool->lost,
+        .started = pool->started,
+        .lost_ever = pool->lost_ever,
+        .tasks = pool->tasks,
+        .pending = pool->line.len,
+    };
+    cot_lock_release(&pool->lock);
+    return counts;
 }
 
 // ---- workers -------------------------------------------------------------
 
 static void
-add_worker_locked(cot_pool *pool, cot_worker *worker)
+link_worker(cot_worker **list, cot_worker *worker)
 {
-    worker->number = pool->started++;
-    worker->next = pool->workers;
+    worker->prev = NULL;
+    worker->next = *list;
     if (worker->next != NULL) {
         worker->next->prev = worker;
     }
-    pool->workers = worker;
+    *list = worker;
+}
+
+static void
+unlink_worker(cot_worker **list, cot_worker *worker)
+{
+    *(worker->prev ? &worker->prev->next : list) = worker->next;
+    if (worker->next != NULL) {
+        worker->next->prev = worker->prev;
+    }
+    worker->next = worker->prev = NULL;
+}
+
+static void ring(cot_alarm *alarm);
+
+static void
+add_worker_locked(cot_pool *pool, cot_worker *worker)
+{
+    worker->pool = pool;
+    worker->alarm.ring = ring;
+    worker->interpreter_id = -1;
+    worker->number = pool->started++;
+    link_worker(&pool->workers, worker);
     pool->count++;
     pool->free++;
 }
 
+// It serves no more.
 static void
 remove_worker_locked(cot_pool *pool, cot_worker *worker)
 {
-    *(worker->prev ? &worker->prev->next : &pool->workers) = worker->next;
-    if (worker->next != NULL) {
-        worker->next->prev = worker->prev;
-    }
+    unlink_worker(&pool->workers, worker);
     pool->count--;
     pool->free -= !worker->is_busy;
-    if (pool->count == 0) {
+}
+
+static bool
+has_workers_locked(const cot_pool *pool, bool with_lost)
+{
+    return pool->count + pool->leaving + (with_lost ? pool->lost : 0) > 0;
+}
+
+static void
+forget_worker_locked(cot_pool *pool, cot_worker *worker)
+{
+    switch ((cot_worker_place)worker->place) {
+        case COT_WORKER_SERVING:
+            remove_worker_locked(pool, worker);
+            break;
+        case COT_WORKER_LEAVING:
+            pool->leaving--;
+            break;
+        case COT_WORKER_LOST:
+            unlink_worker(&pool->strays, worker);
+            pool->lost--;
+            break;
+    }
+    if (!has_workers_locked(pool, false)) {
         cot_waitlist_wake_all(&pool->joiners);
     }
 }
@@ -166,11 +240,13 @@ static void
 end_worker(cot_worker *worker)
 {
     cot_pool *pool = worker->pool;
+    cot_timer_forget(cot_home_timer(pool->home), &worker->alarm);
     cot_lock_acquire(&pool->lock);
-    remove_worker_locked(pool, worker);
+    forget_worker_locked(pool, worker);
     cot_lock_release(&pool->lock);
     cot_home_remove_worker(pool->home, &worker->link);
     cot_pool_unref(pool);
+    cot_free(worker->last_error);
     cot_free(worker);
 }
 
@@ -198,17 +274,25 @@ start_worker(cot_pool *pool, cot_worker *worker)
     return status;
 }
 
-// ---- tasks ---------------------------------------------------------------
-
-static void
-append_locked(cot_pool *pool, cot_task *task)
+// A worker more, if there is work for it, to be started once the lock is
+// released; else NULL.  `status` says if memory was short.
+static cot_worker *
+plan_worker_locked(cot_pool *pool, cot_status *status)
 {
-    cot_task_ref(task);
-    task->next = NULL;
-    *(pool->last ? &pool->last->next : &pool->first) = task;
-    pool->last = task;
-    pool->pending++;
+    *status = COT_OK;
+    if (pool->line.len <= pool->free || pool->count >= pool->max_workers) {
+        return NULL;
+    }
+    cot_worker *worker = cot_alloc_zeroed(sizeof(*worker));
+    if (worker == NULL) {
+        *status = COT_NO_MEMORY;
+        return NULL;
+    }
+    add_worker_locked(pool, worker);
+    return worker;
 }
+
+// ---- tasks ---------------------------------------------------------------
 
 static void
 lose(cot_task *task, const char *reason)
@@ -245,22 +329,61 @@ give_up_line(cot_pool *pool, cot_task *own)
     return has_own;
 }
 
-cot_status
-cot_pool_submit(cot_pool *pool, cot_task *task)
+// Starts what plan_worker_locked planned.  `own` may be NULL.
+static cot_status
+start_planned(cot_pool *pool, cot_worker *worker, cot_status status,
+              cot_task *own)
+{
+    if (worker != NULL) {
+        status = start_worker(pool, worker);
+    }
+    // Fewer workers than wanted is no error, as long as there is one.
+    return status == COT_OK || !give_up_line(pool, own) ? COT_OK : status;
+}
+
+static bool
+is_full_locked(const cot_pool *pool)
+{
+    size_t max = pool->config.max_pending;
+    return max > 0 && pool->line.len >= max && !pool->is_closed;
+}
+
+bool
+cot_pool_has_room(cot_pool *pool)
 {
     cot_lock_acquire(&pool->lock);
+    bool has_room = !is_full_locked(pool);
+    cot_lock_release(&pool->lock);
+    return has_room;
+}
+
+// Into the line, once there is room.
+static cot_status
+stand_in_line_locked(cot_pool *pool, cot_task *task, cot_parker *parker,
+                     int64_t deadline_ns)
+{
+    cot_status status = COT_OK;
+    while (is_full_locked(pool) && status == COT_OK) {
+        status = cot_wait_locked(&pool->submitters, &pool->lock, parker,
+                                 deadline_ns);
+    }
     if (pool->is_closed) {
-        cot_lock_release(&pool->lock);
         return COT_SHUT_DOWN;
     }
-    append_locked(pool, task);
-    cot_worker *worker = NULL;
-    bool wants_worker = pool->pending > pool->free
-                        && pool->count < pool->max_workers;
-    if (wants_worker && (worker = cot_alloc_zeroed(sizeof(*worker))) != NULL) {
-        worker->pool = pool;
-        add_worker_locked(pool, worker);
+    return is_full_locked(pool) ? status : cot_line_add(&pool->line, task);
+}
+
+cot_status
+cot_pool_submit(cot_pool *pool, cot_task *task, cot_parker *parker,
+                int64_t deadline_ns)
+{
+    cot_lock_acquire(&pool->lock);
+    cot_status status = stand_in_line_locked(pool, task, parker, deadline_ns);
+    if (status != COT_OK) {
+        cot_lock_release(&pool->lock);
+        return status;
     }
+    cot_worker *worker = plan_worker_locked(pool, &status);
     // The last to lie down: its caches are the warmest.
     cot_parker *idle = cot_waitlist_pop_last(&pool->idle);
     cot_lock_release(&pool->lock);
@@ -268,12 +391,7 @@ cot_pool_submit(cot_pool *pool, cot_task *task)
     if (idle != NULL) {
         cot_unpark(idle);
     }
-    cot_status status = COT_OK;
-    if (wants_worker) {
-        status = worker ? start_worker(pool, worker) : COT_NO_MEMORY;
-    }
-    // Fewer workers than wanted is no error, as long as there is one.
-    return status == COT_OK || !give_up_line(pool, task) ? COT_OK : status;
+    return start_planned(pool, worker, status, task);
 }
 
 static void
@@ -285,22 +403,58 @@ set_busy_locked(cot_worker *worker, bool is_busy)
     }
 }
 
+static void
+set_alarm_locked(cot_worker *worker, int64_t due_ns)
+{
+    worker->overdue_ns = due_ns;
+    cot_timer_set(cot_home_timer(worker->pool->home), &worker->alarm, due_ns);
+}
+
+static uint64_t
+run_of(const cot_worker *worker)
+{
+    return atomic_load_explicit(&worker->run, memory_order_relaxed);
+}
+
+static void
+begin_run_locked(cot_worker *worker, cot_task *task)
+{
+    worker->stage = COT_RUN_FREE;
+    worker->is_late = false;
+    atomic_store_explicit(&worker->task, task, memory_order_release);
+    atomic_store_explicit(&worker->run, run_of(worker) + 1,
+                          memory_order_release);
+    if (task != NULL && task->terms != NULL && task->terms->timeout_ns > 0) {
+        set_alarm_locked(worker, cot_clock_after(task->terms->timeout_ns));
+    }
+}
+
+static void
+end_run_locked(cot_worker *worker)
+{
+    atomic_store_explicit(&worker->task, NULL, memory_order_release);
+    atomic_store_explicit(&worker->run, run_of(worker) + 1,
+                          memory_order_release);
+    if (worker->overdue_ns != 0) {
+        worker->overdue_ns = 0;
+        cot_timer_unset(cot_home_timer(worker->pool->home), &worker->alarm);
+    }
+}
+
 // The first task that nobody cancelled, RUNNING.  The others go to `dropped`:
 // with the last reference to a task may go that to its function.
 static cot_status
 take_locked(cot_pool *pool, cot_worker *worker, cot_task **task,
             cot_task **dropped)
 {
-    while ((*task = pool->first) != NULL) {
-        pool->first = (*task)->next;
-        if (pool->first == NULL) {
-            pool->last = NULL;
+    while ((*task = cot_line_take(&pool->line)) != NULL) {
+        cot_parker *submitter = cot_waitlist_pop(&pool->submitters);
+        if (submitter != NULL) {
+            cot_unpark(submitter);
         }
-        pool->pending--;
         if (cot_task_begin(*task)) {
-            (*task)->next = NULL;
             set_busy_locked(worker, true);
-            atomic_store_explicit(&worker->task, *task, memory_order_release);
+            begin_run_locked(worker, *task);
             return COT_OK;
         }
         (*task)->next = *dropped;
@@ -328,8 +482,11 @@ cot_pool_take(cot_pool *pool, cot_worker *worker, int64_t deadline_ns,
             waited = COT_TIMED_OUT;
         }
         else {
+            worker->idle_since_ns = cot_clock_ns();
             waited = cot_wait_locked(&pool->idle, &pool->lock, &worker->parker,
                                      deadline_ns);
+            worker->idle_ns += cot_clock_ns() - worker->idle_since_ns;
+            worker->idle_since_ns = 0;
         }
     }
     cot_lock_release(&pool->lock);
@@ -344,6 +501,7 @@ close_locked(cot_pool *pool, bool takes_line)
 {
     pool->is_closed = true;
     cot_waitlist_wake_all(&pool->idle);
+    cot_waitlist_wake_all(&pool->submitters);
     return takes_line ? take_line_locked(pool) : NULL;
 }
 
@@ -415,33 +573,66 @@ cot_pool_why_broken(cot_pool *pool, char *reason, size_t size)
 }
 
 cot_status
-cot_pool_join(cot_pool *pool, cot_parker *parker, int64_t deadline_ns)
+cot_pool_join(cot_pool *pool, cot_parker *parker, int64_t deadline_ns,
+              bool with_lost)
 {
     cot_status status = COT_OK;
     cot_lock_acquire(&pool->lock);
-    while (pool->count > 0 && status == COT_OK) {
+    while (has_workers_locked(pool, with_lost) && status == COT_OK) {
         status = cot_wait_locked(&pool->joiners, &pool->lock, parker,
                                  deadline_ns);
     }
-    if (pool->count == 0) {
+    if (!has_workers_locked(pool, with_lost)) {
         status = COT_OK;
     }
     cot_lock_release(&pool->lock);
     return status;
 }
 
+static void
+each_locked(cot_worker *list, void (*visit)(cot_worker *, void *), void *arg)
+{
+    for (cot_worker *worker = list; worker != NULL; worker = worker->next) {
+        visit(worker, arg);
+    }
+}
+
+void
+cot_pool_each_worker(cot_pool *pool, void (*visit)(cot_worker *, void *),
+                     void *arg)
+{
+    cot_lock_acquire(&pool->lock);
+    each_locked(pool->workers, visit, arg);
+    each_locked(pool->strays, visit, arg);
+    cot_lock_release(&pool->lock);
+}
+
+static bool
+is_at_work_locked(const cot_worker *worker)
+{
+    return (run_of(worker) & 1) != 0 && !worker->is_sealed;
+}
+
+typedef struct {
+    void (*visit)(cot_worker *worker, void *arg);
+    void *arg;
+} round_of_visits;
+
+static void
+visit_if_busy(cot_worker *worker, void *arg)
+{
+    const round_of_visits *own = arg;
+    if (is_at_work_locked(worker)) {
+        own->visit(worker, own->arg);
+    }
+}
+
 void
 cot_pool_each_busy(cot_pool *pool, void (*visit)(cot_worker *, void *),
                    void *arg)
 {
-    cot_lock_acquire(&pool->lock);
-    for (cot_worker *worker = pool->workers; worker != NULL;
-         worker = worker->next) {
-        if (worker->is_busy && !worker->is_sealed) {
-            visit(worker, arg);
-        }
-    }
-    cot_lock_release(&pool->lock);
+    round_of_visits own = {visit, arg};
+    cot_pool_each_worker(pool, visit_if_busy, &own);
 }
 
 void
@@ -461,13 +652,211 @@ cot_worker_leave(cot_worker *worker)
 }
 
 void
+cot_worker_is_ready(cot_worker *worker, int64_t interpreter_id)
+{
+    cot_lock_acquire(&worker->pool->lock);
+    worker->interpreter_id = interpreter_id;
+    worker->ready_ns = cot_clock_ns();
+    cot_lock_release(&worker->pool->lock);
+}
+
+void
+cot_worker_note_error(cot_worker *worker, char *text)
+{
+    cot_lock_acquire(&worker->pool->lock);
+    char *last = worker->last_error;
+    worker->last_error = text;
+    cot_lock_release(&worker->pool->lock);
+    cot_free(last);
+}
+
+void
+cot_worker_begin(cot_worker *worker)
+{
+    cot_lock_acquire(&worker->pool->lock);
+    begin_run_locked(worker, NULL);
+    cot_lock_release(&worker->pool->lock);
+}
+
+bool
+cot_worker_end(cot_worker *worker)
+{
+    cot_lock_acquire(&worker->pool->lock);
+    bool is_ours = worker->place != COT_WORKER_LOST;
+    end_run_locked(worker);
+    cot_lock_release(&worker->pool->lock);
+    return is_ours;
+}
+
+bool
 cot_worker_end_task(cot_worker *worker)
 {
     cot_pool *pool = worker->pool;
     cot_lock_acquire(&pool->lock);
-    atomic_store_explicit(&worker->task, NULL, memory_order_release);
-    set_busy_locked(worker, false);
+    bool is_ours = worker->place != COT_WORKER_LOST;
+    end_run_locked(worker);
+    if (is_ours) {
+        set_busy_locked(worker, false);
+        worker->tasks++;
+        pool->tasks++;
+    }
     cot_lock_release(&pool->lock);
+    return is_ours;
+}
+
+bool
+cot_worker_leave_pool(cot_worker *worker, bool if_idle)
+{
+    cot_pool *pool = worker->pool;
+    cot_worker *next = NULL;
+    cot_status status = COT_OK;
+    cot_lock_acquire(&pool->lock);
+    bool leaves = worker->place == COT_WORKER_SERVING
+                  && !(if_idle && pool->line.len > 0);
+    if (leaves) {
+        remove_worker_locked(pool, worker);
+        worker->place = COT_WORKER_LEAVING;
+        pool->leaving++;
+        next = plan_worker_locked(pool, &status);
+    }
+    cot_lock_release(&pool->lock);
+    if (leaves) {
+        status = start_planned(pool, next, status, NULL);
+    }
+    return leaves;
+}
+
+// ---- what does not end ---------------------------------------------------
+
+void
+cot_worker_stop_locked(cot_worker *worker)
+{
+    if (worker->stage == COT_RUN_FREE && worker->place == COT_WORKER_SERVING) {
+        worker->stage = COT_RUN_TOLD;
+        set_alarm_locked(worker,
+                         cot_clock_after(worker->pool->config.stop_grace_ns));
+    }
+}
+
+typedef struct {
+    const cot_task *task;
+    cot_worker *found;
+    uint64_t run;
+} search;
+
+static void
+look_at(cot_worker_link *link, void *arg)
+{
+    search *own = arg;
+    cot_worker *worker = (cot_worker *)((char *)link
+                                        - offsetof(cot_worker, link));
+    cot_pool *pool = worker->pool;
+    cot_lock_acquire(&pool->lock);
+    if (atomic_load_explicit(&worker->task, memory_order_relaxed) == own->task
+        && is_at_work_locked(worker)) {
+        cot_worker_enter_locked(worker);
+        cot_worker_stop_locked(worker);
+        own->found = worker;
+        own->run = run_of(worker);
+    }
+    cot_lock_release(&pool->lock);
+}
+
+bool
+cot_task_stop(cot_home *home, const cot_task *task, cot_worker **worker,
+              uint64_t *run)
+{
+    search own = {.task = task};
+    cot_home_each_worker(home, look_at, &own);
+    *worker = own.found;
+    *run = own.run;
+    return own.found != NULL;
+}
+
+// The task's end is not the worker's to tell any more.
+static cot_task *
+take_task_locked(cot_worker *worker)
+{
+    cot_pool *pool = worker->pool;
+    cot_task *task = atomic_load_explicit(&worker->task, memory_order_relaxed);
+    if (task != NULL) {
+        cot_task_ref(task);
+        pool->tasks++;
+    }
+    atomic_store_explicit(&worker->task, NULL, memory_order_release);
+    remove_worker_locked(pool, worker);
+    worker->place = COT_WORKER_LOST;
+    link_worker(&pool->strays, worker);
+    pool->lost++;
+    pool->lost_ever++;
+    if (!has_workers_locked(pool, false)) {
+        cot_waitlist_wake_all(&pool->joiners);
+    }
+    return task;
+}
+
+// With the pool's lock held, which it releases.
+static void
+lose_worker_locked(cot_worker *worker)
+{
+    cot_pool *pool = worker->pool;
+    cot_status status;
+    bool is_late = worker->is_late;
+    cot_task *task = take_task_locked(worker);
+    cot_worker *next = plan_worker_locked(pool, &status);
+    cot_worker_enter_locked(worker);
+    cot_lock_release(&pool->lock);
+
+    pool->config.report(worker);
+    status = start_planned(pool, next, status, NULL);
+    if (task != NULL) {
+        cot_task_finish(task, is_late ? COT_OUTCOME_LATE : COT_OUTCOME_STOPPED,
+                        NULL);
+        cot_task_unref(task);
+    }
+    cot_worker_leave(worker);
+}
+
+// With the pool's lock held, which it releases.
+static void
+remind_locked(cot_worker *worker)
+{
+    cot_pool *pool = worker->pool;
+    uint64_t run = run_of(worker);
+    bool is_late = worker->is_late;
+    worker->stage++;
+    set_alarm_locked(worker, cot_clock_after(pool->config.stop_grace_ns));
+    cot_worker_enter_locked(worker);
+    cot_lock_release(&pool->lock);
+    pool->config.remind(worker, run, is_late);
+}
+
+static void
+ring(cot_alarm *alarm)
+{
+    cot_worker *worker = (cot_worker *)((char *)alarm
+                                        - offsetof(cot_worker, alarm));
+    cot_pool *pool = worker->pool;
+    cot_lock_acquire(&pool->lock);
+    // It may have been set for what has ended meanwhile, and for the next.
+    if (worker->overdue_ns == 0 || cot_clock_ns() < worker->overdue_ns
+        || !is_at_work_locked(worker)) {
+        cot_lock_release(&pool->lock);
+        return;
+    }
+    switch ((cot_run_stage)worker->stage) {
+        case COT_RUN_FREE:
+            worker->is_late = true;
+            remind_locked(worker);
+            break;
+        case COT_RUN_TOLD:
+            remind_locked(worker);
+            break;
+        case COT_RUN_AGAIN:
+            worker->overdue_ns = 0;
+            lose_worker_locked(worker);
+            break;
+    }
 }
 
 void

@@ -10,6 +10,39 @@ enum {
     WATCHED = 8,  // post it to the outbox when it ends
 };
 
+cot_terms *
+cot_terms_create(int64_t timeout_ns, int64_t priority, cot_payload *extras)
+{
+    cot_terms *terms = cot_alloc_zeroed(sizeof(*terms));
+    if (terms != NULL) {
+        atomic_init(&terms->refs, 1);
+        terms->timeout_ns = timeout_ns;
+        terms->priority = priority;
+        terms->extras = extras;
+    }
+    return terms;
+}
+
+cot_terms *
+cot_terms_ref(cot_terms *terms)
+{
+    if (terms != NULL) {
+        atomic_fetch_add_explicit(&terms->refs, 1, memory_order_relaxed);
+    }
+    return terms;
+}
+
+void
+cot_terms_unref(cot_terms *terms)
+{
+    if (terms != NULL
+        && atomic_fetch_sub_explicit(&terms->refs, 1, memory_order_acq_rel)
+               == 1) {
+        cot_payload_destroy(terms->extras);
+        cot_free(terms);
+    }
+}
+
 cot_task *
 cot_task_create(cot_object *function, cot_payload *call, cot_call_kind kind,
                 cot_outbox *outbox)
@@ -43,6 +76,7 @@ cot_task_unref(cot_task *task)
     cot_object_unref(task->function);
     cot_payload_destroy(task->call);
     cot_payload_destroy(task->outcome);
+    cot_terms_unref(task->terms);
     cot_outbox_unref(task->outbox);
     cot_free(task);
 }

@@ -26,6 +26,9 @@ typedef enum {
 typedef enum {
     COT_CALL_ONE,   // one call
     COT_CALL_MANY,  // a call for each of a sequence of argument tuples
+    // No calls, but notes, on their way through an outbox:
+    COT_CALL_NOTE,     // `call` is an object
+    COT_CALL_WARNING,  // `call` is words, in UTF-8
 } cot_call_kind;
 
 typedef enum {
@@ -33,9 +36,18 @@ typedef enum {
     COT_OUTCOME_VALUE,    // returned: the payload of the value
     COT_OUTCOME_RAISED,   // raised: the payload of the exception's account
     COT_OUTCOME_STOPPED,  // ended by an interrupt: no payload
+    COT_OUTCOME_LATE,     // the same, when its timeout had passed
     COT_OUTCOME_LOST,     // never ran, or was lost: UTF-8 text that says why,
                           // or no payload when memory was short
 } cot_outcome_kind;
+
+// On what terms calls are made, where they are not the usual ones.  Constant.
+typedef struct {
+    atomic_size_t refs;
+    int64_t timeout_ns;   // how long the call may run; 0: as long as it takes
+    int64_t priority;     // the highest runs first; 0 is the usual one
+    cot_payload *extras;  // owned; the business of who runs calls; or NULL
+} cot_terms;
 
 typedef struct cot_task cot_task;
 typedef struct cot_outbox cot_outbox;
@@ -54,7 +66,18 @@ struct cot_task {
     uint8_t outcome_kind;   // cot_outcome_kind; written before FINISHED
     cot_outbox *outbox;     // shared, refcounted: the asker's
     void *asker;            // borrowed; only the asker's interpreter reads it
+    cot_terms *terms;       // shared: one reference; NULL: the usual ones
 };
+
+// Terms with one reference; adopts `extras`, which stays the caller's if the
+// answer is NULL (no memory).
+cot_terms *cot_terms_create(int64_t timeout_ns, int64_t priority,
+                            cot_payload *extras);
+
+cot_terms *cot_terms_ref(cot_terms *terms);  // NULL is allowed
+
+// NULL is allowed.  Any thread.
+void cot_terms_unref(cot_terms *terms);
 
 // A pending task with one reference.  Adopts `call` and a reference to
 // `function`; both stay the caller's if the answer is NULL (no memory).

@@ -31,6 +31,7 @@
 #include "types/queue_type.h"
 #include "types/reference_type.h"
 #include "types/rwlock_type.h"
+#include "types/run.h"
 #include "types/select.h"
 #include "types/semaphore_type.h"
 #include "types/shared.h"
@@ -402,6 +403,52 @@ core_end_parked(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(tell_doc,
+             "tell($module, note, /)\n--\n\n"
+             "Send a note to the interpreter of this worker's pool, for\n"
+             "coterie._notes.take: whether somebody listens.");
+
+static PyObject *
+core_tell(PyObject *module, PyObject *note)
+{
+    module_state *state = state_of(module);
+    if (state->host == NULL || state->host->asker == NULL) {
+        Py_RETURN_FALSE;
+    }
+    cot_payload *payload = cot_encode(&state->codec, note);
+    if (payload == NULL) {
+        return raise_not_shareable(state, "note not shareable");
+    }
+    // Python code has run, and the worker may have begun to end.
+    if (state->host == NULL) {
+        cot_payload_destroy(payload);
+        Py_RETURN_FALSE;
+    }
+    cot_status status = cot_outbox_tell(state->host->asker, payload,
+                                        COT_CALL_NOTE);
+    if (status == COT_NO_MEMORY) {
+        return PyErr_NoMemory();
+    }
+    return PyBool_FromLong(status == COT_OK);
+}
+
+static PyObject *
+core_worker(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    const run_host *host = state_of(module)->host;
+    if (host == NULL || host->pool == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("sI", host->pool, host->number);
+}
+
+static PyObject *
+core_breakpoint(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    PyObject *hook = state_import(state_of(module), LAZY_BREAKPOINT);
+    return hook ? PyObject_Call(hook, args, kwargs) : NULL;
+}
+
 static PyObject *
 core_current_id(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
@@ -511,6 +558,16 @@ static PyMethodDef core_methods[] = {
                "are, under another.")},
     {"end_parked", core_end_parked, METH_NOARGS,
      PyDoc_STR("end_parked($module, /)\n--\n\nEnd them.")},
+    {"tell", core_tell, METH_O, tell_doc},
+    {"worker", core_worker, METH_NOARGS,
+     PyDoc_STR(
+         "worker($module, /)\n--\n\n"
+         "(pool's name, number) of the worker that this interpreter is,\n"
+         "or None.")},
+    {"breakpoint", (PyCFunction)(void (*)(void))core_breakpoint,
+     METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("breakpoint($module, /, *args, **kwargs)\n--\n\n"
+               "The sys.breakpointhook of workers.")},
     {"current_id", core_current_id, METH_NOARGS,
      PyDoc_STR("current_id($module, /)\n--\n\n"
                "The id of this interpreter.")},

@@ -9,11 +9,47 @@
 
 typedef struct {
     cot_home *home;                   // shared: one reference
+    module_state *state;              // borrowed: as the interpreter
     PyInterpreterState *interpreter;  // borrowed: it joins us before it ends
 } post;
 
+static PyObject *
+read_note(module_state *state, const cot_task *task)
+{
+    if (task->call_kind == COT_CALL_NOTE) {
+        return cot_decode(&state->codec, task->call);
+    }
+    return Py_BuildValue("ss#", "warning", (const char *)task->call->bytes,
+                         (Py_ssize_t)task->call->len);
+}
+
 static void
-deliver_all(cot_outbox *outbox)
+deliver_note(module_state *state, cot_task *task)
+{
+    PyObject *take = state_import(state, LAZY_TAKE_NOTE);
+    PyObject *note = take ? read_note(state, task) : NULL;
+    PyObject *done = note ? PyObject_CallOneArg(take, note) : NULL;
+    if (done == NULL) {
+        PyErr_FormatUnraisable("Exception ignored in a note of a worker");
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(note);
+    cot_task_unref(task);
+}
+
+static void
+deliver(module_state *state, cot_task *task)
+{
+    if (task->call_kind >= COT_CALL_NOTE) {
+        deliver_note(state, task);
+    }
+    else {
+        future_deliver(task);
+    }
+}
+
+static void
+deliver_all(module_state *state, cot_outbox *outbox)
 {
     cot_parker parker = {0};
     cot_task *task;
@@ -25,7 +61,8 @@ deliver_all(cot_outbox *outbox)
             return;
         }
         if (status == COT_OK) {
-            future_deliver(task);
+            deliver(state, task);
+            cot_outbox_delivered(outbox);
         }
     }
 }
@@ -39,7 +76,8 @@ run_dispatcher(void *arg)
     PyThreadState *tstate = PyThreadState_New(own.interpreter);
     if (tstate != NULL) {
         PyEval_RestoreThread(tstate);
-        deliver_all(outbox);
+        cot_outbox_enter(outbox);
+        deliver_all(own.state, outbox);
         PyThreadState_Clear(tstate);
         PyThreadState_DeleteCurrent();
     }
@@ -57,7 +95,7 @@ dispatcher_ensure(module_state *state)
     cot_status status = COT_NO_MEMORY;
     post *start = cot_alloc(sizeof(*start));
     if (start != NULL) {
-        *start = (post){state->home, state->interpreter};
+        *start = (post){state->home, state, state->interpreter};
         cot_home_ref(state->home);
         status = cot_thread_start(run_dispatcher, start, STACK_SIZE,
                                   "coterie-notify");
@@ -88,6 +126,22 @@ attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
 
 static const blocking_op join_op = {never_ready, attempt_join,
                                     "the end of the interpreter"};
+
+static cot_status
+attempt_settle(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    return cot_outbox_settle(arg, parker, deadline_ns);
+}
+
+static const blocking_op settle_op = {never_ready, attempt_settle};
+
+int
+dispatcher_settle(module_state *state, int64_t deadline_ns)
+{
+    cot_status status;
+    return cot_block(state, &settle_op, cot_home_outbox(state->home),
+                     deadline_ns, &status);
+}
 
 int
 dispatcher_end(module_state *state, int64_t deadline_ns)

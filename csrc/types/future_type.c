@@ -3,8 +3,10 @@
 #include "types/blocking.h"
 #include "types/dispatcher.h"
 #include "types/errors.h"
+#include "types/interrupt.h"
 #include "types/waitable.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct {
@@ -209,6 +211,16 @@ lost_exception(FutureObject *self)
 }
 
 static PyObject *
+late_exception(const cot_task *task)
+{
+    char text[80];
+    snprintf(text, sizeof(text),
+             "the call ran longer than its timeout of %g seconds",
+             (double)task->terms->timeout_ns / 1e9);
+    return PyObject_CallFunction(PyExc_TimeoutError, "s", text);
+}
+
+static PyObject *
 raised_exception(FutureObject *self)
 {
     PyObject *rebuild = state_import(self->state, LAZY_REBUILD);
@@ -245,6 +257,9 @@ decode_outcome(FutureObject *self)
             break;
         case COT_OUTCOME_LOST:
             self->exception = lost_exception(self);
+            break;
+        case COT_OUTCOME_LATE:
+            self->exception = late_exception(task);
             break;
         case COT_OUTCOME_STOPPED:
             break;
@@ -459,6 +474,44 @@ future_cancel(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_RETURN_TRUE;
 }
 
+PyDoc_STRVAR(
+    interrupt_doc,
+    "interrupt($self, /)\n--\n\n"
+    "Cancel the call if it has not begun; else stop it.\n\n"
+    "Interrupted is raised in it, so that its finally blocks run, and\n"
+    "the future is cancelled when it ends by that.  True if it will\n"
+    "end or is cancelled; False if it has ended.  Does not wait.");
+
+static PyObject *
+future_interrupt(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    FutureObject *self = FutureObject_CAST(op);
+    module_state *state = self->state;
+    if (self->task == NULL || cot_task_is_done(self->task)) {
+        return PyBool_FromLong(is_cancelled(self));
+    }
+    PyObject *was_cancelled = future_cancel(op, NULL);
+    if (was_cancelled != Py_False) {
+        return was_cancelled;
+    }
+    Py_DECREF(was_cancelled);
+    cot_status status = cot_timer_start(cot_home_timer(state->home));
+    if (status != COT_OK) {
+        raise_status(state, status);
+        return NULL;
+    }
+    // It says so if the worker is lost.
+    if (dispatcher_ensure(state) < 0) {
+        return NULL;
+    }
+    bool is_told = interrupt_task(state->home, self->task, &status);
+    if (status != COT_OK) {
+        raise_status(state, status);
+        return NULL;
+    }
+    return PyBool_FromLong(is_told || is_cancelled(self));
+}
+
 static PyObject *
 future_cancelled(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -582,6 +635,7 @@ static PyMethodDef future_methods[] = {
     {"exception", (PyCFunction)(void (*)(void))future_exception,
      METH_FASTCALL | METH_KEYWORDS, exception_doc},
     {"cancel", future_cancel, METH_NOARGS, cancel_doc},
+    {"interrupt", future_interrupt, METH_NOARGS, interrupt_doc},
     {"cancelled", future_cancelled, METH_NOARGS,
      PyDoc_STR("cancelled($self, /)\n--\n\nWhether it was cancelled.")},
     {"running", future_running, METH_NOARGS,

@@ -773,6 +773,7 @@ tell_outcome(InterpreterObject *self, cot_outcome_kind kind,
             result = raise_account(state, outcome);
             break;
         case COT_OUTCOME_STOPPED:
+        case COT_OUTCOME_LATE:
         case COT_OUTCOME_LOST:
             raise_lazy(state, LAZY_INTERPRETER_ERROR,
                        "interpreter %lld had no memory left to tell what "
@@ -796,7 +797,7 @@ run_inside(InterpreterObject *self, cot_function *function,
     }
     interpreter_host *host = own.interpreter->host;
     module_state *inner = host->run.state;
-    PyObject *result = run_call(inner, function, call, COT_CALL_ONE);
+    PyObject *result = run_call(inner, function, call, COT_CALL_ONE, NULL);
     if (result == NULL) {
         // What is told of it is not interrupted.
         PyObject *exc = PyErr_GetRaisedException();

@@ -4,6 +4,9 @@
 #include "types/run.h"
 #include "types/worker.h"
 
+#include <stdio.h>
+#include <string.h>
+
 // Python code runs on it: a destructor, an exception's constructor.
 #define STACK_SIZE ((size_t)16 << 20)
 
@@ -12,11 +15,11 @@ typedef struct visit {
     struct visit *next;
     run_host *host;      // borrowed: the visit keeps it
     cot_worker *worker;  // borrowed: it has a guest; or NULL
-    cot_task *task;      // borrowed: compared, never used
     bool again;
+    bool is_late;
     cot_interpreter *interpreter;  // shared: one reference; or NULL
-    uint64_t run;
-    cot_payload *type;  // owned, or NULL
+    uint64_t run;                  // of the worker, or of the interpreter
+    cot_payload *type;             // owned, or NULL
 } visit;
 
 // What runs there is dropped under the GIL that is held here.
@@ -26,8 +29,8 @@ is_in_time(const visit *own)
     if (own->interpreter != NULL) {
         return cot_interpreter_is_at(own->interpreter, own->run);
     }
-    return atomic_load_explicit(&own->worker->task, memory_order_acquire)
-               == own->task
+    return atomic_load_explicit(&own->worker->run, memory_order_acquire)
+               == own->run
            && (own->host->raised == NULL || own->again);
 }
 
@@ -54,6 +57,7 @@ raise_there(const visit *own)
     }
     // Python code may have run, and let go of the GIL.
     if (is_in_time(own)) {
+        own->host->is_late = own->is_late;
         run_interrupt(own->host, type);
     }
     else {
@@ -104,38 +108,102 @@ set_out(visit *own)
 
 // ---- workers -------------------------------------------------------------
 
+// The worker is entered; the visit leaves it, or if it cannot be made its maker.
+static visit *
+make_visit(cot_worker *worker, uint64_t run, bool again)
+{
+    visit *own = cot_alloc_zeroed(sizeof(*own));
+    if (own != NULL) {
+        own->host = worker->host;
+        own->worker = worker;
+        own->run = run;
+        own->again = again;
+    }
+    return own;
+}
+
+static cot_status
+visit_entered(cot_worker *worker, uint64_t run, bool is_late)
+{
+    visit *own = make_visit(worker, run, true);
+    if (own == NULL) {
+        cot_worker_leave(worker);
+        return COT_NO_MEMORY;
+    }
+    own->is_late = is_late;
+    return set_out(own);
+}
+
+bool
+interrupt_task(cot_home *home, const cot_task *task, cot_status *status)
+{
+    cot_worker *worker;
+    uint64_t run;
+    *status = COT_OK;
+    if (!cot_task_stop(home, task, &worker, &run)) {
+        return false;
+    }
+    *status = visit_entered(worker, run, false);
+    return true;
+}
+
+void
+interrupt_remind(cot_worker *worker, uint64_t run, bool is_late)
+{
+    // Without memory or a thread it is told again after the grace.
+    cot_status status = visit_entered(worker, run, is_late);
+    (void)status;
+}
+
+void
+interrupt_report_lost(cot_worker *worker)
+{
+    char text[256];
+    int len = snprintf(
+        text, sizeof(text),
+        "the worker %.60s_%u could not be stopped, in C code or "
+        "a call that catches Interrupted: another one takes its "
+        "place",
+        cot_pool_name(worker->pool), worker->number);
+    cot_payload *note = cot_payload_create((size_t)len, COT_NATIVE);
+    if (note != NULL) {
+        memcpy(note->bytes, text, (size_t)len);
+        cot_status status = cot_outbox_tell(cot_pool_outbox(worker->pool),
+                                            note, COT_CALL_WARNING);
+        (void)status;  // it is counted, too
+    }
+}
+
 typedef struct {
     visit *visits;  // owned
     bool is_short;  // of memory
     bool again;
+    bool stops;
 } round_trip;
 
 static void
 plan_visit(cot_worker *worker, void *arg)
 {
     round_trip *trip = arg;
-    cot_task *task = atomic_load_explicit(&worker->task, memory_order_acquire);
-    if (task == NULL) {
-        return;
-    }
-    visit *own = cot_alloc_zeroed(sizeof(*own));
+    visit *own = make_visit(
+        worker, atomic_load_explicit(&worker->run, memory_order_acquire),
+        trip->again);
     if (own == NULL) {
         trip->is_short = true;
         return;
     }
     cot_worker_enter_locked(worker);
+    if (trip->stops) {
+        cot_worker_stop_locked(worker);
+    }
     own->next = trip->visits;
-    own->host = worker->host;
-    own->worker = worker;
-    own->task = task;
-    own->again = trip->again;
     trip->visits = own;
 }
 
 cot_status
-interrupt_running(cot_pool *pool, bool again)
+interrupt_running(cot_pool *pool, bool again, bool stops)
 {
-    round_trip trip = {.again = again};
+    round_trip trip = {.again = again, .stops = stops};
     cot_pool_each_busy(pool, plan_visit, &trip);
     cot_status status = trip.is_short ? COT_NO_MEMORY : COT_OK;
     while (trip.visits != NULL) {

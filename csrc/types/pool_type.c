@@ -3,6 +3,7 @@
 #include "compat/compat.h"
 #include "port/memory.h"
 #include "types/blocking.h"
+#include "types/dispatcher.h"
 #include "types/errors.h"
 #include "types/future_type.h"
 #include "types/interrupt.h"
@@ -10,12 +11,14 @@
 #include "types/worker.h"
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct {
     PyObject_HEAD
     module_state *state;        // borrowed: the type keeps the module
     cot_pool *pool;             // shared: one reference; NULL until opened
     PyTypeObject *future_type;  // owned; NULL until opened
+    cot_terms *terms;           // shared: one reference; NULL: the usual ones
     bool closes;                // the pool, when this object goes
     PyObject *weakrefs;
 } PoolObject;
@@ -70,6 +73,7 @@ pool_dealloc(PyObject *op)
         cot_pool_close(self->pool);
     }
     cot_pool_unref(self->pool);
+    cot_terms_unref(self->terms);
     (void)pool_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
@@ -97,6 +101,20 @@ plan_initializer(module_state *state, worker_plan *plan, PyObject *call)
     }
     plan->initargs = cot_encode_call(&state->codec, items, len, NULL, NULL);
     return plan->initargs ? 0 : -1;
+}
+
+// 0 is 0, and anything longer at least something.
+static int64_t
+ns_from_seconds(double seconds)
+{
+    if (!(seconds > 0)) {
+        return 0;
+    }
+    if (seconds >= 9e9) {  // 285 years
+        return COT_NEVER;
+    }
+    int64_t ns = (int64_t)(seconds * 1e9);
+    return ns > 0 ? ns : 1;
 }
 
 static worker_plan *
@@ -131,12 +149,15 @@ make_plan(module_state *state, PyObject *settings, PyObject *preparation,
     return plan;
 }
 
-PyDoc_STRVAR(open_doc,
-             "_open($self, max_workers, name, future_type, settings,\n"
-             "      preparation, initializer, exit_grace, /)\n--\n\n"
-             "Make the pool.  settings: ([sys.path], [sys.argv]).\n"
-             "preparation: for coterie._worker.prepare, or None.\n"
-             "initializer: (callable, *args) or None.");
+PyDoc_STRVAR(
+    open_doc,
+    "_open($self, max_workers, name, future_type, settings,\n"
+    "      preparation, initializer, exit_grace, stop_grace, max_pending,\n"
+    "      max_tasks, idle, has_notes, /)\n--\n\n"
+    "Make the pool.  settings: ([sys.path], [sys.argv]).\n"
+    "preparation: for coterie._worker.prepare, or None.\n"
+    "initializer: (callable, *args) or None.  stop_grace, max_pending,\n"
+    "max_tasks and idle: 0 means without bound.");
 
 static PyObject *
 pool_open(PyObject *op, PyObject *args)
@@ -145,9 +166,14 @@ pool_open(PyObject *op, PyObject *args)
     unsigned int max_workers;
     const char *name;
     PyObject *future_type, *settings, *preparation, *initializer, *grace;
-    if (!PyArg_ParseTuple(args, "IsO!O!OOO:_open", &max_workers, &name,
+    double stop_grace, idle;
+    Py_ssize_t max_pending;
+    unsigned long long max_tasks;
+    int has_notes;
+    if (!PyArg_ParseTuple(args, "IsO!O!OOOdnKdp:_open", &max_workers, &name,
                           &PyType_Type, &future_type, &PyTuple_Type, &settings,
-                          &preparation, &initializer, &grace)) {
+                          &preparation, &initializer, &grace, &stop_grace,
+                          &max_pending, &max_tasks, &idle, &has_notes)) {
         return NULL;
     }
     if (self->pool != NULL) {
@@ -158,24 +184,101 @@ pool_open(PyObject *op, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, COT_TRACING_REFUSAL);
         return NULL;
     }
+    if (has_notes && dispatcher_ensure(self->state) < 0) {
+        return NULL;
+    }
     worker_plan *plan = make_plan(self->state, settings, preparation,
                                   initializer, grace);
     if (plan == NULL) {
         return NULL;
     }
-    self->pool = cot_pool_create(self->state->home, max_workers,
-                                 &(cot_pool_config){
-                                     .body = worker_run,
-                                     .destroy = worker_plan_destroy,
-                                     .context = plan,
-                                     .stack_size = COT_WORKER_STACK,
-                                     .name = name,
-                                 });
+    plan->max_tasks = max_tasks;
+    plan->idle_ns = ns_from_seconds(idle);
+    self->pool = cot_pool_create(
+        self->state->home, max_workers,
+        &(cot_pool_config){
+            .body = worker_run,
+            .destroy = worker_plan_destroy,
+            .context = plan,
+            .remind = interrupt_remind,
+            .report = interrupt_report_lost,
+            .stack_size = COT_WORKER_STACK,
+            .name = name,
+            .max_pending = (size_t)max_pending,
+            .stop_grace_ns = ns_from_seconds(stop_grace),
+        });
     if (self->pool == NULL) {
         worker_plan_destroy(plan);
         return PyErr_NoMemory();
     }
     self->closes = true;
+    self->future_type = (PyTypeObject *)Py_NewRef(future_type);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    set_terms_doc,
+    "_set_terms($self, timeout, priority, extras, /)\n--\n\n"
+    "On what terms calls are submitted from here.  timeout: seconds, or\n"
+    "0.  extras: for coterie._tasks.wrap, or None.");
+
+static PyObject *
+pool_set_terms(PyObject *op, PyObject *args)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    module_state *state = self->state;
+    double timeout;
+    long long priority;
+    PyObject *extras;
+    if (!PyArg_ParseTuple(args, "dLO:_set_terms", &timeout, &priority,
+                          &extras)) {
+        return NULL;
+    }
+    if (timeout > 0) {
+        cot_status status = cot_timer_start(cot_home_timer(state->home));
+        if (status != COT_OK) {
+            raise_status(state, status);
+            return NULL;
+        }
+        // It says so if a worker is lost.
+        if (dispatcher_ensure(state) < 0) {
+            return NULL;
+        }
+    }
+    cot_payload *encoded = NULL;
+    if (extras != Py_None
+        && (encoded = cot_encode(&state->codec, extras)) == NULL) {
+        return raise_not_shareable(state, "options not shareable");
+    }
+    cot_terms *terms = cot_terms_create(ns_from_seconds(timeout), priority,
+                                        encoded);
+    if (terms == NULL) {
+        cot_payload_destroy(encoded);
+        return PyErr_NoMemory();
+    }
+    cot_terms_unref(self->terms);
+    self->terms = terms;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(share_doc, "_share($self, other, future_type, /)\n--\n\n"
+                        "Be a view of the other one's pool.");
+
+static PyObject *
+pool_share(PyObject *op, PyObject *args)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    PyObject *other, *future_type;
+    if (!PyArg_ParseTuple(args, "O!O!:_share", self->state->pool_type, &other,
+                          &PyType_Type, &future_type)) {
+        return NULL;
+    }
+    if (self->pool != NULL || PoolObject_CAST(other)->pool == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "one has a pool, or none has");
+        return NULL;
+    }
+    self->pool = PoolObject_CAST(other)->pool;
+    cot_pool_ref(self->pool);
     self->future_type = (PyTypeObject *)Py_NewRef(future_type);
     Py_RETURN_NONE;
 }
@@ -268,6 +371,47 @@ raise_args_not_shareable(module_state *state, PyObject *callable,
     Py_XDECREF(what);
 }
 
+typedef struct {
+    cot_pool *pool;
+    cot_task *task;
+} submission;
+
+static bool
+has_room(void *arg)
+{
+    return cot_pool_has_room(((submission *)arg)->pool);
+}
+
+static cot_status
+attempt_submit(void *arg, cot_parker *parker, int64_t deadline_ns)
+{
+    const submission *own = arg;
+    return cot_pool_submit(own->pool, own->task, parker, deadline_ns);
+}
+
+static const blocking_op submit_op = {has_room, attempt_submit};
+
+// Into the line, once there is room.  -1 with an exception set.
+static int
+stand_in_line(PoolObject *self, cot_task *task)
+{
+    submission own = {self->pool, task};
+    cot_parker parker = {0};
+    // Python code has run since check_open, and the exit may have begun.
+    cot_status status = self->state->is_leaving
+                            ? COT_SHUT_DOWN
+                            : attempt_submit(&own, &parker, COT_NOW);
+    if (status == COT_TIMED_OUT
+        && cot_block(self->state, &submit_op, &own, COT_NEVER, &status) < 0) {
+        return -1;
+    }
+    if (status != COT_OK) {
+        (void)raise_refusal(self, status);
+        return -1;
+    }
+    return 0;
+}
+
 // Adopts the payload and the reference to the function.
 static PyObject *
 enqueue(PoolObject *self, cot_function *function, cot_payload *call,
@@ -281,28 +425,49 @@ enqueue(PoolObject *self, cot_function *function, cot_payload *call,
         cot_payload_destroy(call);
         return PyErr_NoMemory();
     }
+    task->terms = cot_terms_ref(self->terms);
     // The future first: once in line the task cannot be taken back.
     cot_task_ref(task);
     PyObject *future = future_for_task(state, self->future_type, task);
-    cot_status status = COT_NO_MEMORY;
-    if (future != NULL) {
-        // Python code has run since check_open, and the exit may have begun.
-        status = state->is_leaving ? COT_SHUT_DOWN
-                                   : cot_pool_submit(self->pool, task);
+    if (future != NULL && stand_in_line(self, task) < 0) {
+        Py_CLEAR(future);
     }
     cot_task_unref(task);
-    if (future != NULL && status != COT_OK) {
-        Py_DECREF(future);
-        return raise_refusal(self, status);
-    }
     return future;
+}
+
+// Source, to be executed in the worker's __main__.
+static PyObject *
+submit_source(PoolObject *self, PyObject *source, bool has_args)
+{
+    module_state *state = self->state;
+    cot_function *function;
+    bool is_among_args;
+    PyObject *run = state_import(state, LAZY_RUN_SOURCE);
+    if (has_args) {
+        PyErr_SetString(PyExc_ValueError,
+                        "a script does not take args or kwargs");
+        return NULL;
+    }
+    if (run == NULL
+        || run_get_function(state, run, &function, &is_among_args) < 0) {
+        return NULL;
+    }
+    cot_payload *call = cot_encode_call(&state->codec, &source, 1, NULL, NULL);
+    if (call == NULL) {
+        cot_object_unref(&function->object);
+        raise_not_shareable(state, "script not shareable");
+        return fail_future(self);
+    }
+    return enqueue(self, function, call, COT_CALL_ONE);
 }
 
 PyDoc_STRVAR(
     submit_doc,
     "submit($self, fn, /, *args, **kwargs)\n--\n\n"
     "Call fn(*args, **kwargs) in a worker; the Future of the call.\n\n"
-    "fn may be any function.  Never raises for what cannot be sent: the\n"
+    "fn may be any function, or a str of source that is executed in the\n"
+    "worker's __main__.  Never raises for what cannot be sent: the\n"
     "future then holds a NotShareableError.  Raises RuntimeError after\n"
     "shutdown(), and BrokenInterpreterPool when the workers cannot start.");
 
@@ -322,6 +487,9 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     bool is_among_args;
     if (check_open(self) < 0) {
         return NULL;
+    }
+    if (PyUnicode_CheckExact(args[0])) {
+        return submit_source(self, args[0], nargs > 1 || kwnames != NULL);
     }
     if (run_get_function(state, args[0], &function, &is_among_args) < 0) {
         return fail_future(self);
@@ -429,7 +597,7 @@ pool_interrupt(PyObject *op, PyObject *again)
     // What was told to stop gets no grace when the program ends.
     worker_plan *plan = cot_pool_context(self->pool);
     plan->exit_grace = 0;
-    cot_status status = interrupt_running(self->pool, Py_IsTrue(again));
+    cot_status status = interrupt_running(self->pool, Py_IsTrue(again), false);
     if (status != COT_OK) {
         raise_status(self->state, status);
         return NULL;
@@ -437,35 +605,181 @@ pool_interrupt(PyObject *op, PyObject *again)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+pool_stop(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    if (self->pool == NULL) {
+        Py_RETURN_NONE;
+    }
+    cot_status status = cot_timer_start(cot_home_timer(self->state->home));
+    if (status == COT_OK) {
+        if (dispatcher_ensure(self->state) < 0) {
+            return NULL;
+        }
+        status = interrupt_running(self->pool, false, true);
+    }
+    if (status != COT_OK) {
+        raise_status(self->state, status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    cot_pool *pool;
+    bool with_lost;
+} joining;
+
 static bool
 has_no_workers(void *arg)
 {
-    return cot_pool_workers(arg) == 0;
+    return cot_pool_workers(((joining *)arg)->pool) == 0;
 }
 
 static cot_status
 attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
 {
-    return cot_pool_join(arg, parker, deadline_ns);
+    const joining *own = arg;
+    return cot_pool_join(own->pool, parker, deadline_ns, own->with_lost);
 }
 
 static const blocking_op join_op = {has_no_workers, attempt_join,
                                     "Executor.shutdown"};
 
 static PyObject *
-pool_join(PyObject *op, PyObject *timeout)
+pool_join(PyObject *op, PyObject *args)
 {
     PoolObject *self = PoolObject_CAST(op);
+    PyObject *timeout;
+    int with_lost;
     int64_t deadline_ns;
     cot_status status = COT_OK;
+    if (!PyArg_ParseTuple(args, "Op:_join", &timeout, &with_lost)) {
+        return NULL;
+    }
+    joining own = {self->pool, with_lost != 0};
     if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
         || (self->pool != NULL
-            && cot_block(self->state, &join_op, self->pool, deadline_ns,
-                         &status)
+            && cot_block(self->state, &join_op, &own, deadline_ns, &status)
                    < 0)) {
         return NULL;
     }
     return PyBool_FromLong(status == COT_OK);
+}
+
+// ---- statistics ----------------------------------------------------------
+
+typedef struct {
+    uint32_t number;
+    int64_t interpreter_id;
+    bool is_busy;
+    bool is_lost;
+    uint64_t tasks;
+    int64_t busy_ns;
+    char *last_error;  // owned
+} worker_facts;
+
+typedef struct {
+    size_t len;
+    size_t size;
+    worker_facts *facts;  // owned
+    int64_t now_ns;
+} survey;
+
+static char *
+copy_text(const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 0;
+    char *copy = text ? cot_alloc(size) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, text, size);
+    }
+    return copy;
+}
+
+static void
+note_facts(cot_worker *worker, void *arg)
+{
+    survey *own = arg;
+    if (own->len == own->size) {
+        return;  // it came meanwhile
+    }
+    int64_t idle_ns = worker->idle_ns;
+    if (worker->idle_since_ns != 0) {
+        idle_ns += own->now_ns - worker->idle_since_ns;
+    }
+    int64_t ready_ns = worker->ready_ns ? own->now_ns - worker->ready_ns : 0;
+    own->facts[own->len++] = (worker_facts){
+        .number = worker->number,
+        .interpreter_id = worker->interpreter_id,
+        .is_busy = worker->is_busy,
+        .is_lost = worker->place == COT_WORKER_LOST,
+        .tasks = worker->tasks,
+        .busy_ns = ready_ns > idle_ns ? ready_ns - idle_ns : 0,
+        .last_error = copy_text(worker->last_error),
+    };
+}
+
+static PyObject *
+list_facts(const survey *own)
+{
+    PyObject *list = PyList_New((Py_ssize_t)own->len);
+    for (size_t i = 0; i < own->len && list != NULL; i++) {
+        const worker_facts *facts = &own->facts[i];
+        PyObject *row = Py_BuildValue(
+            "ILOOKLz", facts->number, (long long)facts->interpreter_id,
+            facts->is_busy ? Py_True : Py_False,
+            facts->is_lost ? Py_True : Py_False,
+            (unsigned long long)facts->tasks, (long long)facts->busy_ns,
+            facts->last_error);
+        if (row == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+    }
+    return list;
+}
+
+static PyObject *
+pool_stats(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    if (check_open(self) < 0) {
+        return NULL;
+    }
+    cot_pool_counts counts = cot_pool_count(self->pool);
+    survey own = {.size = (size_t)counts.serving + counts.lost,
+                  .now_ns = cot_clock_ns()};
+    own.facts = cot_alloc(own.size * sizeof(*own.facts));
+    if (own.facts == NULL) {
+        return PyErr_NoMemory();
+    }
+    cot_pool_each_worker(self->pool, note_facts, &own);
+    PyObject *list = list_facts(&own);
+    for (size_t i = 0; i < own.len; i++) {
+        cot_free(own.facts[i].last_error);
+    }
+    cot_free(own.facts);
+    if (list == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("IIIKKnN", counts.started, counts.serving,
+                         counts.lost, (unsigned long long)counts.lost_ever,
+                         (unsigned long long)counts.tasks,
+                         (Py_ssize_t)counts.pending, list);
+}
+
+static PyObject *
+pool_settle(PyObject *op, PyObject *timeout)
+{
+    int64_t deadline_ns;
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
+        || dispatcher_settle(PoolObject_CAST(op)->state, deadline_ns) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -473,6 +787,25 @@ pool_get_workers(PyObject *op, void *Py_UNUSED(closure))
 {
     cot_pool *pool = PoolObject_CAST(op)->pool;
     return PyLong_FromUnsignedLong(pool ? cot_pool_workers(pool) : 0);
+}
+
+// As of the standard library's pools: False, or why it takes no more calls.
+static PyObject *
+pool_get_broken(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    char reason[1024];
+    if (pool == NULL || !cot_pool_why_broken(pool, reason, sizeof(reason))) {
+        Py_RETURN_FALSE;
+    }
+    return PyUnicode_DecodeUTF8(reason, (Py_ssize_t)strlen(reason), "replace");
+}
+
+static PyObject *
+pool_get_shutdown(PyObject *op, void *Py_UNUSED(closure))
+{
+    cot_pool *pool = PoolObject_CAST(op)->pool;
+    return PyBool_FromLong(pool != NULL && cot_pool_is_closed(pool));
 }
 
 static PyObject *
@@ -517,14 +850,31 @@ static PyMethodDef pool_methods[] = {
      PyDoc_STR("_interrupt($self, again, /)\n--\n\n"
                "Raise Interrupted in what runs now, without waiting; in what\n"
                "was interrupted before only again.")},
-    {"_join", pool_join, METH_O,
-     PyDoc_STR("_join($self, timeout, /)\n--\n\n"
+    {"_settle", pool_settle, METH_O,
+     PyDoc_STR("_settle($self, timeout, /)\n--\n\n"
+               "Wait until callbacks and notes that are due were delivered.")},
+    {"_set_terms", pool_set_terms, METH_VARARGS, set_terms_doc},
+    {"_share", pool_share, METH_VARARGS, share_doc},
+    {"_stats", pool_stats, METH_NOARGS,
+     PyDoc_STR("_stats($self, /)\n--\n\n"
+               "(started, serving, lost now, lost ever, tasks, pending), and\n"
+               "for each worker (number, interpreter's id, is busy, is lost,\n"
+               "tasks, busy nanoseconds, last error).")},
+    {"_stop", pool_stop, METH_NOARGS,
+     PyDoc_STR(
+         "_stop($self, /)\n--\n\n"
+         "Raise Interrupted in what runs now, without waiting; a worker\n"
+         "that does not heed it is given up.")},
+    {"_join", pool_join, METH_VARARGS,
+     PyDoc_STR("_join($self, timeout, with_lost, /)\n--\n\n"
                "Wait until no worker is left: whether that is so.")},
     {NULL},
 };
 
 static PyGetSetDef pool_getset[] = {
     {"_worker_count", pool_get_workers, NULL, NULL},
+    {"_broken", pool_get_broken, NULL, NULL},
+    {"_shutdown", pool_get_shutdown, NULL, NULL},
     {"_pending_count", pool_get_pending, NULL, NULL},
     {"_name", pool_get_name, NULL, NULL},
     {"_exit_grace", pool_get_exit_grace, NULL, NULL},

@@ -71,13 +71,31 @@ call_many(module_state *state, const cot_payload *call, PyObject *function)
     return results;
 }
 
+// What is called in the place of the function, which it steals.
+static PyObject *
+wrap(module_state *state, PyObject *function, const cot_payload *encoded)
+{
+    PyObject *make = state_import(state, LAZY_WRAP);
+    PyObject *extras = make ? cot_decode(&state->codec, encoded) : NULL;
+    PyObject *wrapped = extras ? PyObject_CallFunctionObjArgs(make, function,
+                                                              extras, NULL)
+                               : NULL;
+    Py_XDECREF(extras);
+    Py_DECREF(function);
+    return wrapped;
+}
+
 PyObject *
 run_call(module_state *state, cot_function *definition,
-         const cot_payload *call, cot_call_kind kind)
+         const cot_payload *call, cot_call_kind kind,
+         const cot_payload *extras)
 {
     buffer_owner_reclaim(state->buffers);
     state->host->stage = RUN_LOADING_FUNCTION;
     PyObject *function = cot_function_load(&state->codec, definition);
+    if (function != NULL && extras != NULL) {
+        function = wrap(state, function, extras);
+    }
     if (function == NULL) {
         return NULL;
     }
@@ -135,6 +153,12 @@ is_stopped(const module_state *state)
            && PyErr_ExceptionMatches(state->interrupted);
 }
 
+static cot_outcome_kind
+stopped_outcome(const module_state *state)
+{
+    return state->host->is_late ? COT_OUTCOME_LATE : COT_OUTCOME_STOPPED;
+}
+
 cot_outcome_kind
 run_outcome(module_state *state, PyObject *result, cot_payload **outcome)
 {
@@ -151,9 +175,13 @@ run_outcome(module_state *state, PyObject *result, cot_payload **outcome)
     if (is_stopped(state)) {
         // Nobody will read an account: the future is cancelled.
         PyErr_Clear();
-        return COT_OUTCOME_STOPPED;
+        return stopped_outcome(state);
     }
     *outcome = account_for_exception(state);
+    if (*outcome == NULL && state->host->raised != NULL
+        && state->host->cancels) {
+        return stopped_outcome(state);  // it came in the middle of the account
+    }
     return *outcome ? COT_OUTCOME_RAISED : COT_OUTCOME_LOST;
 }
 
@@ -172,6 +200,7 @@ run_calm(run_host *host)
 {
     if (host->raised != NULL) {
         Py_CLEAR(host->raised);
+        host->is_late = false;
         cot_parker_calm(host->parker);
         PyThreadState_SetAsyncExc(host->ident, NULL);
     }

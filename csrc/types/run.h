@@ -5,6 +5,7 @@
 #define COT_TYPES_RUN_H
 
 #include "codec/function.h"
+#include "core/outbox.h"
 #include "core/park.h"
 #include "core/task.h"
 #include "types/state.h"
@@ -24,11 +25,15 @@ struct run_host {
     cot_thread_ident thread;
     unsigned long ident;  // of the thread, as Python counts them
     cot_parker *parker;   // borrowed: of this thread's waits
+    cot_outbox *asker;    // borrowed: where notes go; NULL: nowhere
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
+    const char *pool;     // borrowed: the name of the worker's pool; or NULL
+    uint32_t number;      // the worker's, in its pool
     const void *serves;  // what it runs now: compared, never followed; or NULL
     run_stage stage;     // of the latest call
     bool cancels;        // a call that ends by Interrupted counts as cancelled
+    bool is_late;        // the interrupt is for a timeout that has passed
 };
 
 // What the current thread of this interpreter waits with.
@@ -43,10 +48,11 @@ const void *run_served(const module_state *state);
 int run_get_function(module_state *state, PyObject *callable,
                      cot_function **function, bool *is_among_args);
 
-// Calls; `call` NULL means without arguments.  The host knows then how far it
-// came.
+// Calls; `call` NULL means without arguments.  `extras` (cot_terms), or NULL, are
+// for coterie._tasks.wrap.  The host knows then how far it came.
 PyObject *run_call(module_state *state, cot_function *function,
-                   const cot_payload *call, cot_call_kind kind);
+                   const cot_payload *call, cot_call_kind kind,
+                   const cot_payload *extras);
 
 // What to send of it: of `result` (borrowed), or if that is NULL of the
 // exception now set, which is cleared.

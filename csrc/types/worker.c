@@ -5,7 +5,7 @@
 #include "types/opening.h"
 #include "types/run.h"
 
-#include <stdio.h>
+#include <string.h>
 
 void
 worker_plan_destroy(void *arg)
@@ -44,9 +44,6 @@ call_prepare(module_state *state, const worker_plan *plan)
 static int
 call_initializer(module_state *state, const worker_plan *plan)
 {
-    if (plan->initializer == NULL) {
-        return 0;
-    }
     int was_called;
     PyObject *done = NULL;
     PyObject *function = cot_function_load(&state->codec, plan->initializer);
@@ -57,6 +54,37 @@ call_initializer(module_state *state, const worker_plan *plan)
     Py_XDECREF(function);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+// 0: it went well, or there is none; 1: the worker is lost; -1 with an exception
+// set.
+static int
+run_initializer(module_state *state, cot_worker *worker)
+{
+    const worker_plan *plan = cot_pool_context(worker->pool);
+    if (plan->initializer == NULL) {
+        return 0;
+    }
+    cot_worker_begin(worker);
+    int failed = call_initializer(state, plan);
+    bool is_ours = cot_worker_end(worker);
+    run_calm(state->host);
+    if (!is_ours) {
+        PyErr_Clear();
+    }
+    return is_ours ? failed : 1;
+}
+
+// There is no terminal for a debugger.
+static int
+refuse_breakpoints(void)
+{
+    PyObject *core = PyImport_ImportModule("coterie._core");
+    PyObject *hook = core ? PyObject_GetAttrString(core, "breakpoint") : NULL;
+    int failed = hook == NULL || PySys_SetObject("breakpointhook", hook) < 0;
+    Py_XDECREF(hook);
+    Py_XDECREF(core);
+    return failed ? -1 : 0;
 }
 
 static module_state *
@@ -73,11 +101,15 @@ prepare_interpreter(cot_worker *worker, run_host *host)
     host->thread = cot_thread_self();
     host->ident = PyThread_get_thread_ident();
     host->parker = &worker->parker;
+    host->asker = cot_pool_outbox(worker->pool);
     host->cancels = true;
+    host->pool = cot_pool_name(worker->pool);
+    host->number = worker->number;
     state->host = worker->host = host;
-    if (call_prepare(state, plan) < 0) {
+    if (refuse_breakpoints() < 0 || call_prepare(state, plan) < 0) {
         return NULL;
     }
+    cot_worker_is_ready(worker, state->id);
     return state;
 }
 
@@ -94,41 +126,90 @@ drop_shared_arguments(cot_task *task)
     }
 }
 
+// Keeps the exception now set in words, for those who ask for statistics.
 static void
+note_error(cot_worker *worker)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *text = PyUnicode_FromFormat("%s: %.200S", Py_TYPE(exc)->tp_name,
+                                          exc);
+    Py_ssize_t size;
+    const char *found = text ? PyUnicode_AsUTF8AndSize(text, &size) : NULL;
+    char *copy = found ? cot_alloc((size_t)size + 1) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, found, (size_t)size + 1);
+        cot_worker_note_error(worker, copy);
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+    PyErr_SetRaisedException(exc);
+}
+
+// False: the worker is lost.
+static bool
 run_task(module_state *state, cot_worker *worker, cot_task *task)
 {
     cot_payload *outcome = NULL;
     state->host->serves = task;
     PyObject *result = run_call(state, (cot_function *)task->function,
-                                task->call, task->call_kind);
+                                task->call, task->call_kind,
+                                task->terms ? task->terms->extras : NULL);
+    if (result == NULL) {
+        note_error(worker);
+    }
     cot_outcome_kind kind = run_outcome(state, result, &outcome);
     // From here on no interrupt of this task comes any more; all under the GIL.
-    cot_worker_end_task(worker);
+    bool is_ours = cot_worker_end_task(worker);
     state->host->serves = NULL;
     run_calm(state->host);
-    drop_shared_arguments(task);
-    // The asker goes on first; freeing what the call left can wait.
-    cot_task_finish(task, kind, outcome);
+    if (is_ours) {
+        drop_shared_arguments(task);
+        // The asker goes on first; freeing what the call left can wait.
+        cot_task_finish(task, kind, outcome);
+    }
+    else {
+        cot_payload_destroy(outcome);
+    }
     Py_XDECREF(result);
     cot_task_unref(task);
+    return is_ours;
+}
+
+// Whether the worker has done its share, or waited too long for more: then it
+// leaves.
+static bool
+has_enough(cot_worker *worker, cot_status status)
+{
+    const worker_plan *plan = cot_pool_context(worker->pool);
+    if (status == COT_OK) {
+        return plan->max_tasks > 0 && worker->tasks >= plan->max_tasks
+               && cot_worker_leave_pool(worker, false);
+    }
+    return status == COT_TIMED_OUT && cot_worker_leave_pool(worker, true);
 }
 
 static void
 run_tasks(module_state *state, cot_worker *worker)
 {
+    const worker_plan *plan = cot_pool_context(worker->pool);
     cot_task *task;
     cot_status status;
+    bool goes_on = true;
     do {
         status = cot_pool_take(worker->pool, worker, COT_NOW, &task);
         if (status == COT_TIMED_OUT) {
+            int64_t deadline_ns = plan->idle_ns > 0
+                                      ? cot_clock_after(plan->idle_ns)
+                                      : COT_NEVER;
             PyThreadState *tstate = PyEval_SaveThread();
-            status = cot_pool_take(worker->pool, worker, COT_NEVER, &task);
+            status = cot_pool_take(worker->pool, worker, deadline_ns, &task);
             PyEval_RestoreThread(tstate);
         }
         if (status == COT_OK) {
-            run_task(state, worker, task);
+            goes_on = run_task(state, worker, task);
         }
-    } while (status != COT_SHUT_DOWN);
+    } while (goes_on && status != COT_SHUT_DOWN
+             && !has_enough(worker, status));
 }
 
 // ---- the whole -----------------------------------------------------------
@@ -147,19 +228,45 @@ break_by_exception(cot_pool *pool, const char *what)
     Py_DECREF(exc);
 }
 
+// As the standard library's pools do: the exception now set is logged, where the
+// pool is.
+static void
+report_initializer(module_state *state, cot_pool *pool)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *make = state_import(state, LAZY_INITIALIZER_FAILED);
+    cot_payload *payload = NULL;
+    // First with the exception itself; without, if it cannot be sent.
+    for (int with = 1; with >= 0 && make && payload == NULL; with--) {
+        PyErr_Clear();
+        PyObject *note = PyObject_CallFunction(make, "Ois", exc, with,
+                                               cot_pool_name(pool));
+        payload = note ? cot_encode(&state->codec, note) : NULL;
+        Py_XDECREF(note);
+    }
+    if (payload != NULL
+        && cot_outbox_tell(cot_pool_outbox(pool), payload, COT_CALL_NOTE)
+               != COT_OK) {
+        // Nobody listens, or there is no memory: futures tell it, too.
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exc);
+}
+
 static void
 live(cot_worker *worker)
 {
     run_host host = {0};
     module_state *state = prepare_interpreter(worker, &host);
-    const worker_plan *plan = cot_pool_context(worker->pool);
+    int failed = state ? run_initializer(state, worker) : -1;
     if (state == NULL) {
         break_by_exception(worker->pool, "a worker could not start");
     }
-    else if (call_initializer(state, plan) < 0) {
+    else if (failed < 0) {
+        report_initializer(state, worker->pool);
         break_by_exception(worker->pool, "an initializer failed");
     }
-    else {
+    else if (failed == 0) {
         run_tasks(state, worker);
     }
     PyThreadState *tstate = PyEval_SaveThread();

@@ -23,6 +23,8 @@ typedef struct {
     cot_function *initializer;  // shared: one reference, or NULL
     cot_payload *initargs;      // owned: as of a call
     double exit_grace;          // seconds that the exit waits; < 0: no bound
+    uint64_t max_tasks;         // of one worker; 0: any number
+    int64_t idle_ns;  // how long a worker waits for a task; 0: for ever
 } worker_plan;
 
 // NULL is allowed.  Any thread.

@@ -142,6 +142,9 @@ class Space:
         self.sent: dict[str, tuple[int, Any, bytes | None]] = {}
 
 
+# Names that stand for one thing in all of this interpreter (Executor's bind).
+bound: set[str] = set()
+
 _KEPT_SPACES = 1024
 _numbers = iter(range(1, sys.maxsize))
 # id(globals) -> Space; it holds the globals, so the id stays theirs.
@@ -232,6 +235,8 @@ def _apply(space: Space, names: dict[str, tuple[Any, ...]]) -> None:
         if last == token:
             continue
         space.applied[name] = token
+        if name in bound:
+            continue  # what this interpreter was given wins
         if last is None and name in space.globals:
             continue  # bound by code that ran here: an initializer wins
         if value:

@@ -68,7 +68,7 @@ def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
             pool._interrupt(again)
         until = min(time.monotonic() + _AGAIN_SECONDS, deadline)
         for pool in pools:
-            pool._join(max(0.0, until - time.monotonic()))
+            pool._join(max(0.0, until - time.monotonic()), True)
         if not any(pool._worker_count for pool in pools):
             return True
         if until >= deadline:
@@ -100,8 +100,8 @@ def _finish(pools: Sequence[_core.Pool]) -> None:
             return
         grace = pool._exit_grace
         if grace is None:
-            pool._join(None)
-        elif not pool._join(begin + grace - time.monotonic()):
+            pool._join(None, False)
+        elif not pool._join(begin + grace - time.monotonic(), False):
             pool._cancel_pending()
             pool._interrupt(False)
 
@@ -123,7 +123,7 @@ def _end(pools: Sequence[_core.Pool]) -> None:
             )
         # Only the process can be left: a worker stays until that happens.
         for pool in _core.pools():
-            pool._join(None)
+            pool._join(None, True)
 
 
 def _end_callbacks() -> None:

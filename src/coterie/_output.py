@@ -216,6 +216,13 @@ class CapturedOutput:
         self._lock = allocate_lock()  # of who reads the queue
         self._data = bytearray(), bytearray()
 
+    @classmethod
+    def of(cls, queue: Chunks) -> Self:
+        """What comes through a queue that `begin` was given."""
+        output = cls(lambda: None)
+        output._queue = queue
+        return output
+
     def __enter__(self) -> Self:
         if self._queue is not None:
             raise RuntimeError("a capture of output can be used only once")

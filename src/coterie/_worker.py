@@ -26,8 +26,16 @@ def settings() -> tuple[list[str], list[str]]:
     return path, [str(arg) for arg in sys.argv]
 
 
-def preparation() -> list[tuple[Any, ...]] | None:
+def preparation(
+    bind: dict[str, Any] | None = None, log_level: int | None = None
+) -> dict[str, Any] | None:
     """Return what the workers' `prepare` is called with, or None."""
+    wanted = {"filters": _filters(), "bind": bind or None, "log_level": log_level}
+    found = {name: value for name, value in wanted.items() if value is not None}
+    return found or None
+
+
+def _filters() -> list[tuple[Any, ...]] | None:
     warnings = sys.modules.get("warnings")
     if warnings is None or list(warnings.filters) == _FRESH_FILTERS:
         return None
@@ -51,8 +59,33 @@ def _plain(pattern: Any) -> Any:
     return pattern.pattern, pattern.flags
 
 
-def prepare(filters: list[tuple[Any, ...]]) -> None:
-    """Apply the parent's warnings filters: called in the worker."""
+def prepare(wanted: dict[str, Any]) -> None:
+    """Make the interpreter what it is to be: called in the worker."""
+    if "filters" in wanted:
+        _apply_filters(wanted["filters"])
+    if "bind" in wanted:
+        _bind(wanted["bind"])
+    if "log_level" in wanted:
+        from coterie._notes import send_log_records
+
+        send_log_records(wanted["log_level"])
+
+
+def _bind(names: dict[str, Any]) -> None:
+    """Make them global for all code here."""
+    import builtins
+
+    from coterie import _byvalue
+
+    # Functions of a module that is imported see them among the builtins, where
+    # the module has no such name itself.  Those that travel by value bring the
+    # globals that they name along: these are not set then.
+    vars(builtins).update(names)
+    _byvalue.bound.update(names)
+
+
+def _apply_filters(filters: list[tuple[Any, ...]]) -> None:
+    """Apply the parent's warnings filters."""
     import warnings
 
     # The list is the public state, but only these functions tell the
@@ -75,6 +108,28 @@ def _received(category: type | bytes) -> type | None:
         return loads(category)  # type: ignore[no-any-return]
     except Exception:
         return None
+
+
+def breakpoint_hook(*args: Any, **kwargs: Any) -> Any:
+    """breakpoint() in a worker."""
+    import os
+
+    if os.environ.get("PYTHONBREAKPOINT"):
+        # "0", or a debugger that needs no terminal.
+        return sys.__breakpointhook__(*args, **kwargs)
+    raise RuntimeError(
+        "breakpoint() in a worker: the terminal belongs to the main interpreter. "
+        "Call the function itself, without the executor, to debug it; or set "
+        "PYTHONBREAKPOINT to a debugger that works without a terminal, or to 0"
+    )
+
+
+def run_source(source: str) -> None:
+    """Execute it in `__main__`: called in the worker."""
+    import textwrap
+
+    namespace = sys.modules["__main__"].__dict__
+    exec(compile(textwrap.dedent(source), "<script>", "exec"), namespace)
 
 
 def _compile(pattern: Any) -> Any:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-import os
 from concurrent.futures.thread import BrokenThreadPool
 
 from coterie import _core, _exit, _worker
 from coterie._compat import import_what_breaks_when_imported_at_once
+from coterie._stats import PoolStats, TaskInfo, WorkerStats, make_stats
+from coterie._tasks import OUTPUT, Terms
 
 __all__ = [
     "BrokenInterpreterPool",
     "Executor",
     "Future",
     "InterpreterPoolExecutor",
+    "PoolStats",
+    "TaskInfo",
+    "WorkerStats",
+    "current_worker",
 ]
 
 TYPE_CHECKING = False
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Literal, Never, Self, TypeVar
+
+    from coterie._output import CapturedOutput
 
     T = TypeVar("T")
 
@@ -121,12 +128,13 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
     max_workers:
         How many interpreters at most; they are started when there is work for
-        them.  None means as many as this process may use processors.
+        them.  None means as many as this process may use processors: as
+        os.process_cpu_count() and the quota of its control group say.
     thread_name_prefix:
         What the names of the workers' threads begin with.
     initializer, initargs:
-        ``initializer(*initargs)`` is called first in each worker.  If it
-        raises, the pool is broken.
+        ``initializer(*initargs)`` is called first in each worker; a str is
+        source, executed in its ``__main__``.  If it raises, the pool is broken.
     exit_grace:
         How many seconds the end of the program waits for accepted work before
         it cancels and interrupts the rest.  None: as long as it takes.
@@ -137,10 +145,33 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     fallback:
         The engine ("shared", "process" or "main") for calls whose function or
         arguments need an extension module that refuses to be imported here.
+    bind:
+        Names and values that all code in the workers finds as globals.  Sent
+        once to each worker.
+    max_tasks_per_child:
+        After so many calls a worker ends, and another takes its place.
+    idle_timeout:
+        After so many seconds without a call a worker ends.
+    max_pending:
+        How many calls may wait: submit() waits for room.
+    task_timeout:
+        How many seconds each call may run; then Interrupted is raised in it,
+        and its future has a TimeoutError.
+    stop_grace:
+        How many seconds a call has to end once it was interrupted.  Then it is
+        interrupted once more; and after as long again its worker is given up.
+    logging:
+        True sends the log records of the workers to the loggers of this
+        interpreter, from the level of the root logger on; an int: from that
+        level on.
+    on_task_start, on_task_end:
+        Called in the worker, with a TaskInfo, around each call.
 
     Any function may be submitted: importable ones are imported by the workers,
     all others (of ``__main__``, lambdas, closures) travel by value.
     """
+
+    _has_notes = False  # whether its workers may tell more than outcomes
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Executor and ("engine" in kwargs or "fallback" in kwargs):
@@ -153,12 +184,21 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         self,
         max_workers: int | None = None,
         thread_name_prefix: str = "",
-        initializer: Callable[..., object] | None = None,
+        initializer: Callable[..., object] | str | None = None,
         initargs: tuple[Any, ...] = (),
         *,
         exit_grace: float | None = None,
         engine: str | None = None,
         fallback: str | None = None,
+        bind: dict[str, Any] | None = None,
+        max_tasks_per_child: int | None = None,
+        idle_timeout: float | None = None,
+        max_pending: int | None = None,
+        task_timeout: float | None = None,
+        stop_grace: float = 1.0,
+        logging: bool | int = False,
+        on_task_start: Callable[[TaskInfo], object] | None = None,
+        on_task_end: Callable[[TaskInfo], object] | None = None,
     ) -> None:
         _check_is_own(engine, fallback)
         if max_workers is None:
@@ -169,20 +209,84 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             )
         if max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
+        if isinstance(initializer, str):
+            if initargs:
+                raise ValueError(
+                    f"an initializer script does not take args, got {initargs!r}"
+                )
+            initializer, initargs = _worker.run_source, (initializer,)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if exit_grace is not None and not exit_grace >= 0:
             raise ValueError("exit_grace must be None or at least 0 seconds")
+        _check_number("max_tasks_per_child", max_tasks_per_child)
+        _check_number("max_pending", max_pending)
+        _check_seconds("idle_timeout", idle_timeout)
+        _check_seconds("stop_grace", stop_grace)
+        _check_names(bind)
+        log_level = _log_level(logging)
+        terms = Terms().changed(
+            {
+                "timeout": task_timeout,
+                "on_task_start": on_task_start,
+                "on_task_end": on_task_end,
+            }
+        )
+        self._max_workers = max_workers
+        self._has_notes = initializer is not None or log_level is not None
+        self._thread_name_prefix = thread_name_prefix or f"coterie-{next(_names)}"
         import_what_breaks_when_imported_at_once()
         _exit.install()
         self._open(
             min(max_workers, 0xFFFFFFFF),
-            thread_name_prefix or f"coterie-{next(_names)}",
+            self._thread_name_prefix,
             Future,
             _worker.settings(),
-            _worker.preparation(),
+            _worker.preparation(bind, log_level),
             None if initializer is None else (initializer, *initargs),
             exit_grace,
+            stop_grace,
+            max_pending or 0,
+            max_tasks_per_child or 0,
+            idle_timeout or 0.0,
+            self._has_notes,
+        )
+        self._adopt(terms)
+
+    def _adopt(self, terms: Terms) -> None:
+        self._terms = terms
+        extras = terms.extras
+        if extras or terms.timeout or terms.priority:
+            self._set_terms(terms.timeout or 0.0, terms.priority, extras)
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view of this pool that submits calls on other terms.
+
+        timeout: seconds that a call may run; None: as long as it takes.
+        priority: the highest runs first; 0 is usual.
+        retries: how often a call that raises is made again, in its worker.
+        retry_on: an exception type or a tuple of them, or a function of the
+        exception that says whether; None: any Exception.
+        capture_output: what the call writes is in `stdout` and `stderr` of its
+        future.
+        on_task_start, on_task_end: as of the executor.
+
+        What is not named stays as it is here.  A view has all methods of the
+        executor; it is light, and may be kept.
+        """
+        terms = self._terms.changed(changes)
+        return (_CapturingView if terms.capture_output else _View)(self, terms)
+
+    def stats(self) -> PoolStats:
+        """Return what the pool and its workers have done so far."""
+        started, serving, lost, lost_ever, tasks, pending, rows = self._stats()
+        return make_stats(self._name, self._stats())
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            "an executor stays in the interpreter that made it: a call that waits "
+            "for the pool it runs in might wait for ever.  Make an executor inside "
+            "the call, or submit from outside"
         )
 
     # What help() shows, and what Executor is called with.
@@ -214,17 +318,32 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             buffersize=buffersize,
         )
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(
+        self,
+        wait: bool = True,
+        *,
+        cancel_futures: bool = False,
+        interrupt: bool = False,
+        timeout: float | None = None,
+    ) -> None:
         """Take no more calls, and end the workers when all is done.
 
-        wait: return only then.  cancel_futures: cancel what has not begun.
+        wait: return only then; not for workers that were given up.
+        cancel_futures: cancel what has not begun.  interrupt: stop what runs.
+        timeout: raise TimeoutError after so many seconds; the rest goes on.
         """
         if cancel_futures:
             self._cancel_pending()
         else:
             self._close()
-        if wait:
-            self._join(None)
+        if interrupt:
+            self._stop()
+        if not wait:
+            return
+        if not self._join(timeout, False):
+            raise TimeoutError(f"workers are left after {timeout} seconds")
+        if self._has_notes:
+            self._settle(None)  # what the workers have logged is there
 
     def __exit__(
         self,
@@ -258,5 +377,96 @@ def _check_is_own(engine: str | None, fallback: str | None) -> None:
         raise TypeError("engine and fallback are for Executor itself, not a subclass")
 
 
+class _CapturingFuture(Future["T"]):
+    __slots__ = ("_output",)
+
+    _output: CapturedOutput
+
+    @property
+    def stdout(self) -> str:
+        """What the call has written to sys.stdout so far."""
+        return self._output.stdout
+
+    @property
+    def stderr(self) -> str:
+        """What the call has written to sys.stderr so far."""
+        return self._output.stderr
+
+
+class _View(Executor):
+    """The same pool on other terms."""
+
+    _future_type: type[Future[Any]] = Future
+
+    def __init__(self, executor: Executor, terms: Terms) -> None:
+        self._executor = executor  # which closes the pool when it goes
+        self._max_workers = executor._max_workers
+        self._thread_name_prefix = executor._thread_name_prefix
+        self._has_notes = executor._has_notes
+        self._share(executor, self._future_type)
+        self._adopt(terms)
+
+
+class _CapturingView(_View):
+    """The same, with an output of its own for each call."""
+
+    _future_type = _CapturingFuture
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        from coterie._output import CapturedOutput
+
+        queue: _core.Queue[tuple[int, bytes]] = _core.Queue()
+        if isinstance(fn, str):
+            fn, args = _worker.run_source, (fn,)
+        future: Any = super().submit(fn, *args, **kwargs, **{OUTPUT: queue})
+        future._output = CapturedOutput.of(queue)
+        return future
+
+    def _can_reference(self, fn: object, /) -> bool:
+        return False  # many calls in one would have one output
+
+
+def current_worker() -> str | None:
+    """Return the name of the worker that runs this code, or None."""
+    worker = _core.worker()
+    return None if worker is None else f"{worker[0]}_{worker[1]}"
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be None or an int, not {type(value).__name__}")
+    if value <= 0:
+        raise ValueError(f"{name} must be None or greater than 0")
+
+
+def _check_seconds(name: str, value: Any) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"{name} must be a number of seconds above 0")
+
+
+def _check_names(bind: Any) -> None:
+    if bind is None:
+        return
+    if not isinstance(bind, dict):
+        raise TypeError(f"bind must be a dict, not {type(bind).__name__}")
+    for name in bind:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"bind must have names as keys, not {name!r}")
+
+
+def _log_level(wanted: bool | int) -> int | None:
+    if not isinstance(wanted, int):
+        raise TypeError(
+            f"logging must be a bool or a level, not {type(wanted).__name__}"
+        )
+    if wanted is False:
+        return None
+    return logging.root.level if wanted is True else wanted
+
+
 def _default_workers() -> int:
-    return os.process_cpu_count() or 1
+    from coterie._processors import available
+
+    return available()

@@ -172,7 +172,7 @@ create_home(void *arg)
 static void
 memory_may_run_out(void)
 {
-    CHECK_EQ(fail_each_allocation(create_home, NULL), 2);
+    CHECK_EQ(fail_each_allocation(create_home, NULL), 3);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "core/outbox.h"
 
+#include "port/thread.h"
 #include "support/check.h"
 
 static cot_task *
@@ -275,6 +276,115 @@ memory_may_run_out(void)
     CHECK_EQ(fail_each_allocation(create_outbox, NULL), 1);
 }
 
+// ---- notes ---------------------------------------------------------------
+
+static void
+notes_come_in_order_with_the_others(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(0), COT_CALL_NOTE),
+             COT_SHUT_DOWN);
+    CHECK(cot_outbox_claim(outbox));
+    post_number(outbox, 1);
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(2), COT_CALL_NOTE),
+             COT_OK);
+    post_number(outbox, 3);
+    for (uint64_t i = 1; i <= 3; i++) {
+        CHECK_EQ(take_posted(outbox, &parker), i);
+    }
+    cot_outbox_close(outbox);
+    CHECK_EQ(cot_outbox_tell(outbox, number_payload(4), COT_CALL_NOTE),
+             COT_SHUT_DOWN);
+    cot_outbox_resign(outbox);
+    cot_outbox_unref(outbox);
+}
+
+static bool
+tell_one(void *arg)
+{
+    cot_outbox *outbox = arg;
+    cot_payload *note = cot_payload_create(0, COT_NATIVE);
+    cot_task *task;
+    cot_parker parker = {0};
+    if (note == NULL) {
+        return false;
+    }
+    cot_status status = cot_outbox_tell(outbox, note, COT_CALL_NOTE);
+    CHECK(status == COT_OK || status == COT_NO_MEMORY);
+    if (status == COT_OK) {
+        CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_OK);
+        CHECK_EQ(task->call_kind, COT_CALL_NOTE);
+        cot_task_unref(task);
+    }
+    return status == COT_OK;
+}
+
+static void
+a_note_may_find_no_memory(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    CHECK(cot_outbox_claim(outbox));
+    CHECK_EQ(fail_each_allocation(tell_one, outbox), 2);
+    cot_outbox_resign(outbox);
+    cot_outbox_unref(outbox);
+}
+
+typedef struct {
+    cot_outbox *outbox;
+    atomic_int delivered;
+} counter;
+
+static void
+deliver_all(void *arg, size_t idx)
+{
+    counter *own = arg;
+    cot_parker parker = {0};
+    cot_task *task;
+    cot_status status;
+    cot_outbox_enter(own->outbox);
+    CHECK_EQ(cot_outbox_settle(own->outbox, &parker, COT_NEVER), COT_OK);
+    while ((status = cot_outbox_take(own->outbox, &parker, COT_NEVER, &task))
+           != COT_SHUT_DOWN) {
+        if (status == COT_OK) {
+            cot_thread_yield();
+            cot_task_unref(task);
+            atomic_fetch_add(&own->delivered, 1);
+            cot_outbox_delivered(own->outbox);
+        }
+    }
+    cot_outbox_resign(own->outbox);
+}
+
+static void
+who_settles_waits_for_what_was_posted(void)
+{
+    counter own = {.outbox = cot_outbox_create()};
+    cot_parker parker = {0};
+    test_threads taker;
+    // Without a taker there is nothing to wait for.
+    CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NEVER), COT_OK);
+    CHECK(cot_outbox_claim(own.outbox));
+    CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NEVER), COT_OK);
+    post_number(own.outbox, 0);
+    CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NOW), COT_TIMED_OUT);
+    start_threads(&taker, 1, deliver_all, &own);
+    for (int i = 1; i <= 100; i++) {
+        cot_status status;
+        while ((status = cot_outbox_settle(own.outbox, &parker, COT_NEVER))
+               == COT_SIGNALLED) {
+        }
+        CHECK_EQ(status, COT_OK);
+        CHECK_EQ(atomic_load(&own.delivered), i);
+        CHECK_EQ(cot_outbox_tell(own.outbox, number_payload(1), COT_CALL_NOTE),
+                 COT_OK);
+    }
+    cot_outbox_close(own.outbox);
+    join_threads(&taker);
+    CHECK_EQ(atomic_load(&own.delivered), 101);
+    cot_outbox_unref(own.outbox);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -289,6 +399,9 @@ main(int argc, char **argv)
         TEST(none_is_lost),
         TEST(the_last_holder_frees_it),
         TEST(memory_may_run_out),
+        TEST(notes_come_in_order_with_the_others),
+        TEST(a_note_may_find_no_memory),
+        TEST(who_settles_waits_for_what_was_posted),
         {0},
     };
     return run_tests(tests, argc, argv);

@@ -14,7 +14,7 @@ without_any_thread_there_is_no_work(void)
     stage_set_up_with(&on, 2, stage_work, 1);  // too small a stack: refused
     cot_task *task = stage_task(&on, 0);
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(cot_pool_submit(on.pool, task), COT_NO_THREAD);
+        CHECK_EQ(cot_pool_submit(on.pool, task, NULL, COT_NOW), COT_NO_THREAD);
         CHECK_EQ(cot_task_get_state(task), COT_TASK_PENDING);
         CHECK_EQ(atomic_load(&task->refs), 1);
         CHECK_EQ(cot_pool_workers(on.pool), 0);
@@ -56,8 +56,9 @@ static void
 submit_in_thread(void *arg, size_t idx)
 {
     hopeful *self = arg;
-    atomic_store(&self->answer,
-                 (int)cot_pool_submit(self->on->pool, self->task));
+    atomic_store(
+        &self->answer,
+        (int)cot_pool_submit(self->on->pool, self->task, NULL, COT_NOW));
 }
 
 // Someone's task was accepted since a worker was starting, which then fails
@@ -114,7 +115,7 @@ create_and_submit(void *arg)
                                      cot_home_outbox(on.home));
     cot_status status = COT_NO_MEMORY;
     if (task != NULL) {
-        status = cot_pool_submit(on.pool, task);
+        status = cot_pool_submit(on.pool, task, NULL, COT_NOW);
         CHECK(status == COT_OK || status == COT_NO_MEMORY);
         CHECK(status == COT_OK
               || cot_task_get_state(task) == COT_TASK_PENDING);
@@ -146,7 +147,7 @@ submit_another(void *arg)
     if (task == NULL) {
         return false;
     }
-    CHECK_EQ(cot_pool_submit(on->pool, task), COT_OK);
+    CHECK_EQ(cot_pool_submit(on->pool, task, NULL, COT_NOW), COT_OK);
     cot_task_unref(task);
     return true;
 }

@@ -265,7 +265,7 @@ a_cancelled_task_is_freed_without_the_lock(void)
     stage_wait_for_runner(&on, 0);
     cot_task *second = cot_task_create(&function.object, number_payload(1),
                                        COT_CALL_ONE, cot_home_outbox(on.home));
-    CHECK_EQ(cot_pool_submit(on.pool, second), COT_OK);
+    CHECK_EQ(cot_pool_submit(on.pool, second, NULL, COT_NOW), COT_OK);
     CHECK(cot_task_cancel(second));
     cot_task_unref(second);
     CHECK(!atomic_load(&function.is_destroyed));
@@ -286,14 +286,15 @@ a_closed_pool_finishes_its_line(void)
     cot_pool_close(on.pool);
     cot_pool_close(on.pool);
     CHECK(cot_pool_is_closed(on.pool));
-    CHECK_EQ(cot_pool_submit(on.pool, late), COT_SHUT_DOWN);
+    CHECK_EQ(cot_pool_submit(on.pool, late, NULL, COT_NOW), COT_SHUT_DOWN);
     CHECK_EQ(atomic_load(&late->refs), 1);
     CHECK_EQ(cot_task_get_state(late), COT_TASK_PENDING);
     cot_task_unref(late);
     cot_parker parker = {0};
-    CHECK_EQ(cot_pool_join(on.pool, &parker, COT_NOW), COT_TIMED_OUT);
+    CHECK_EQ(cot_pool_join(on.pool, &parker, COT_NOW, true), COT_TIMED_OUT);
     cot_parker_interrupt(&parker);
-    CHECK_EQ(cot_pool_join(on.pool, &parker, COT_NEVER), COT_INTERRUPTED);
+    CHECK_EQ(cot_pool_join(on.pool, &parker, COT_NEVER, true),
+             COT_INTERRUPTED);
     stage_finish(&on, first, 0);
     stage_finish(&on, second, 1);
     stage_tear_down(&on);
@@ -380,7 +381,7 @@ a_broken_pool_loses_its_line(void)
     CHECK(cot_pool_why_broken(on.pool, reason, 4));
     CHECK_EQ(strcmp(reason, "no "), 0);
     cot_task *late = stage_task(&on, 3);
-    CHECK_EQ(cot_pool_submit(on.pool, late), COT_SHUT_DOWN);
+    CHECK_EQ(cot_pool_submit(on.pool, late, NULL, COT_NOW), COT_SHUT_DOWN);
     cot_task_unref(late);
     cot_task_unref(watched);
     cot_task_unref(cancelled);

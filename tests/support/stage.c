@@ -15,7 +15,7 @@ stage_run_task(stage *on, cot_worker *worker, cot_task *task)
         WAIT_UNTIL(atomic_load(&on->is_open[number]));
     }
     atomic_fetch_add(&on->runs, 1);
-    atomic_store(&worker->task, NULL);
+    CHECK(cot_worker_end_task(worker));
     cot_task_finish(task, outcome ? COT_OUTCOME_VALUE : COT_OUTCOME_NONE,
                     outcome);
     cot_task_unref(task);
@@ -88,7 +88,7 @@ stage_join(stage *on)
 {
     cot_parker parker = {0};
     cot_status status;
-    while ((status = cot_pool_join(on->pool, &parker, COT_NEVER))
+    while ((status = cot_pool_join(on->pool, &parker, COT_NEVER, true))
            == COT_SIGNALLED) {
     }
     CHECK_EQ(status, COT_OK);
@@ -123,7 +123,7 @@ cot_task *
 stage_submit(stage *on, uint64_t number)
 {
     cot_task *task = stage_task(on, number);
-    CHECK_EQ(cot_pool_submit(on->pool, task), COT_OK);
+    CHECK_EQ(cot_pool_submit(on->pool, task, NULL, COT_NOW), COT_OK);
     return task;
 }
 
