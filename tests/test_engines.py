@@ -532,3 +532,113 @@ def test_the_end_with_a_fallback_under_way(run_script):
     )
     assert (ended.rc, ended.stderr) == (0, "")
     assert ended.lines == ["('faulthandler', 4)"]
+
+
+# ---- single calls elsewhere ----------------------------------------------------
+
+
+def flaky(path):
+    """Succeeds the third time."""
+    with open(path, "a+") as file:
+        file.write("x")
+        file.seek(0)
+        if len(file.read()) < 3:
+            raise Unforeseen
+    return identify()
+
+
+def test_options_choose_the_engine_of_a_call():
+    with coterie.Executor(2) as pool:
+        process = pool.options(engine="process")
+        assert process.submit(identify).result()[0] != os.getpid()
+        assert list(process.map(pow, range(5), [2] * 5, chunksize=2)) == [
+            n * n for n in range(5)
+        ]
+        assert pool.options(engine="main").submit(identify).result() == identify()
+        pid, interpreter = pool.submit(identify).result()
+        assert pid == os.getpid()
+        assert interpreter != 0
+        back = process.options(engine="interpreter")
+        assert back.submit(identify).result()[1] != 0
+        # One of each kind.
+        again = pool.options(engine="process", priority=3)
+        assert again._engine() is process._engine()
+    with pytest.raises(RuntimeError):
+        process.submit(abs, 1)
+
+
+def test_options_with_an_engine(tmp_path):
+    with coterie.Executor(1) as pool:
+        view = pool.options(engine="process", timeout=50, priority=5, retries=2)
+        assert view.submit(flaky, tmp_path / "calls").result()[0] != os.getpid()
+        with pytest.raises(Unforeseen):
+            view.options(retries=1).submit(flaky, tmp_path / "less").result()
+        with pytest.raises(TimeoutError):
+            view.options(timeout=0.05, retries=0).submit(time.sleep, 1000).result()
+        main = pool.options(engine="main", retries=2)
+        assert main.submit(flaky, tmp_path / "here").result() == identify()
+    assert (tmp_path / "less").read_text() == "xx"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"engine": "none"}, ValueError, "engine must be one of"),
+        ({"engine": "thread", "timeout": 1}, ValueError, "does not take a timeout"),
+        ({"engine": "main", "priority": 1}, ValueError, "does not take a priority"),
+        (
+            {"engine": "process", "capture_output": True},
+            ValueError,
+            "does not capture output",
+        ),
+        ({"engine": "process", "speed": 3}, TypeError, "no option 'speed'"),
+    ],
+)
+def test_bad_options(options, error, message):
+    with coterie.Executor(1) as pool:
+        with pytest.raises(error, match=message):
+            pool.options(**options)
+
+
+def test_options_of_a_pool_with_an_engine(tmp_path):
+    with coterie.Executor(1, engine="process", bind={"grid": [4]}) as pool:
+        view = pool.options(retries=2)
+        assert view.submit(flaky, tmp_path / "calls").result()[0] != os.getpid()
+        thread = view.options(engine="thread", retries=0)
+        assert thread.submit(identify).result() == identify()
+        with pytest.raises(ValueError, match="no statistics"):
+            pool.stats()
+        with pytest.raises(TimeoutError):
+            view.options(timeout=0.05).submit(time.sleep, 1000).result()
+
+
+def test_options_of_a_pool_with_a_fallback(falling_back, fallback, tmp_path):
+    view = falling_back.options(retries=2)
+    place = view.submit(flaky, tmp_path / "calls").result()
+    assert place[0] == os.getpid()
+    assert place[1] != 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert is_there(fallback, view.submit(uses_refused, 1).result()[2])
+        found = view.map(uses_refused, range(5), chunksize=2)
+        assert [x for _, x, _ in found] == [*range(5)]
+    engine = view.options(engine="process")
+    assert engine.submit(identify).result()[0] != os.getpid()
+
+
+def test_the_engines_of_a_pool_have_its_names():
+    with coterie.Executor(1, bind={"grid": [4]}) as pool:
+        find = eval("lambda: grid[0]")
+        assert pool.submit(find).result() == 4
+        assert pool.options(engine="process").submit(find).result() == 4
+
+
+def test_shutting_down_within_a_time(fifo):
+    path = fifo("started")
+    pool = coterie.Executor(1, engine="process")
+    call = pool.submit(open_and_sleep, path)
+    os.close(os.open(path, os.O_RDONLY))
+    with pytest.raises(TimeoutError):
+        pool.shutdown(timeout=0.05)
+    pool.shutdown(interrupt=True)
+    assert isinstance(call.exception(), coterie.WorkerLost)

@@ -94,15 +94,12 @@ def _serve(
 def prepare(request: bytes) -> bytes:
     """Take over what the process that asks has set; what to tell of it."""
     from coterie._outcome import CALLED
-    from coterie._remote import bind
-    from coterie._worker import prepare as set_filters
+    from coterie._worker import prepare as prepare_worker
 
     try:
-        sys.argv[:], filters, names, initialization = loads(request)
-        if filters is not None:
-            set_filters(filters)
-        if names is not None:
-            bind(loads(names))
+        sys.argv[:], wanted, initialization = loads(request)
+        if wanted is not None:
+            prepare_worker(loads(wanted))
         if initialization is not None:
             initializer, *args = loads(initialization)
             initializer(*args)

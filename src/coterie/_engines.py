@@ -16,14 +16,18 @@ from functools import partial
 from weakref import WeakSet
 
 from coterie._outcome import refusal_of
+from coterie._remote import call_wrapped
+from coterie._tasks import Terms
 from coterie.executor import Executor
+from coterie.executor import _check_names as check_bound_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Never
 
     from coterie._outcome import Refusal
+    from coterie._stats import PoolStats
 
 __all__ = [
     "ENGINES",
@@ -60,7 +64,7 @@ def open_engine(
     for setting in settings:
         if setting not in ENGINES[name]:
             raise TypeError(f"engine={name!r} does not take the argument {setting!r}")
-    check_bind(settings.get("bind"))
+    check_bound_names(settings.get("bind"))
     workers = (os.process_cpu_count() or 1) if max_workers is None else max_workers
     options = (thread_name_prefix, initializer, initargs)
     if name == "interpreter":
@@ -87,16 +91,6 @@ def check_name(what: str, name: object, known: Any) -> None:
         raise TypeError(f"{what} must be a str, not {type(name).__name__}")
     if name not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}, not {name!r}")
-
-
-def check_bind(bind: object) -> None:
-    if bind is None:
-        return
-    if not isinstance(bind, dict):
-        raise TypeError(f"bind must be a dict, not {type(bind).__name__}")
-    for name in bind:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"bind must have names as keys, not {name!r}")
 
 
 def check_fallback(name: object) -> None:
@@ -167,8 +161,16 @@ class SharedEngine(ThreadPoolExecutor):
 class Engines:
     """The engines that a pool has beside its own, opened as they are asked for."""
 
-    def __init__(self, *options: Any) -> None:
-        self._options = options
+    def __init__(
+        self,
+        max_workers: int,
+        thread_name_prefix: str,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        bind: dict[str, Any] | None,
+    ) -> None:
+        self._options = max_workers, thread_name_prefix, initializer, initargs
+        self._bind = bind
         self._lock = threading.Lock()
         self._opened: dict[str, concurrent.futures.Executor] = {}
         self._is_closed = False
@@ -179,14 +181,20 @@ class Engines:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if name not in self._opened:
-                self._opened[name] = open_engine(name, *self._options)
+                takes = self._bind and "bind" in ENGINES[name]
+                settings: dict[str, Any] = {"bind": self._bind} if takes else {}
+                self._opened[name] = open_engine(name, *self._options, **settings)
             return self._opened[name]
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(
+        self, wait: bool = True, cancel: bool = False, interrupt: bool = False
+    ) -> None:
+        if interrupt:
+            self.give_up()
         with self._lock:
             self._is_closed = True
         for engine in self._opened.values():
-            engine.shutdown(wait, cancel_futures=cancel_futures)
+            engine.shutdown(wait, cancel_futures=cancel)
 
     def give_up(self) -> None:
         """Nobody wants the results any more."""
@@ -227,6 +235,11 @@ class EngineExecutor(Executor):
         self._engine = open_engine(
             engine, workers, thread_name_prefix, initializer, initargs, **settings
         )
+        self._name_of_engine = engine
+        self._terms = Terms()
+        self._max_workers = workers
+        self._thread_name_prefix = thread_name_prefix
+        self._plan = initializer, initargs, settings.get("bind")
 
     def submit(  # type: ignore[override]
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -242,12 +255,133 @@ class EngineExecutor(Executor):
     def _can_reference(self, fn: Callable[..., Any], /) -> bool:
         return True
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def options(self, **changes: Any) -> Executor:
+        """Return a view of this pool that submits calls on other terms."""
+        engine = changes.pop("engine", None)
+        terms = self._terms.changed(changes)
+        if engine in (None, self._name_of_engine):
+            return EngineView(self, self._engine, self._name_of_engine, terms)
+        return EngineView(self, self._engines(), engine, terms)
+
+    def stats(self) -> Never:
+        """Refused: only interpreters tell what they have done."""
+        raise ValueError(f"engine={self._name_of_engine!r} has no statistics")
+
+    def shutdown(
+        self,
+        wait: bool = True,
+        *,
+        cancel_futures: bool = False,
+        interrupt: bool = False,
+        timeout: float | None = None,
+    ) -> None:
         """Take no more calls, and end the engine when all is done."""
+        if interrupt:
+            give_up(self._engine)
+        self._end_others(False, cancel_futures, interrupt)
+        if wait and timeout is not None:
+            self._shutdown_within(timeout, cancel_futures)
+            return
         self._engine.shutdown(wait, cancel_futures=cancel_futures)
+        self._end_others(wait, cancel_futures, False)
+
+    def _shutdown_within(self, timeout: float, cancel: bool) -> None:
+        thread = threading.Thread(
+            target=self.shutdown, kwargs={"cancel_futures": cancel}
+        )
+        thread.start()
+        thread.join(timeout)
+        if thread.is_alive():
+            raise TimeoutError(f"workers are left after {timeout} seconds")
 
     def _give_up(self) -> None:
+        self._end_others(False, True, True)
         give_up(self._engine)
+
+
+class EngineView(Executor):
+    """What Executor.options(engine=...) is: single calls by another engine."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        engines: Engines | concurrent.futures.Executor,
+        name: str,
+        terms: Terms,
+    ) -> None:
+        check_name("engine", name, ENGINES)
+        check_terms(name, terms)
+        self._executor = executor
+        self._sources = engines
+        self._name_of_engine = name
+        self._terms = terms
+
+    def _engine(self) -> concurrent.futures.Executor:
+        if isinstance(self._sources, Engines):
+            return self._sources.get(self._name_of_engine)
+        return self._sources
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view with still other terms."""
+        engine = changes.pop("engine", self._name_of_engine)
+        terms = self._terms.changed(changes)
+        if engine == self._name_of_engine:
+            return EngineView(self._executor, self._sources, engine, terms)
+        kept = {name: getattr(terms, name) for name in Terms.__slots__}
+        return self._executor.options(engine=engine, **kept)
+
+    def submit(  # type: ignore[override]
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Let the engine call it: its future."""
+        return submit_on(self._engine(), self._terms, fn, args, kwargs)
+
+    def _submit_many(  # type: ignore[override]
+        self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
+    ) -> concurrent.futures.Future[Any]:
+        return self.submit(call_many, fn, calls)
+
+    def _can_reference(self, fn: Callable[..., Any], /) -> bool:
+        return True
+
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Shut the pool down of which this is a view."""
+        self._executor.shutdown(*args, **kwargs)
+
+    def stats(self) -> PoolStats:
+        """Return the statistics of the pool of which this is a view."""
+        return self._executor.stats()
+
+    def _give_up(self) -> None:
+        self._executor._give_up()
+
+
+def check_terms(name: str, terms: Terms) -> None:
+    """Refuse what an engine cannot do for a call."""
+    if terms.capture_output:
+        raise ValueError(f"engine={name!r} does not capture output")
+    if name != "process" and (terms.timeout or terms.priority):
+        what = "timeout" if terms.timeout else "priority"
+        raise ValueError(f"engine={name!r} does not take a {what}")
+
+
+def submit_on(
+    engine: concurrent.futures.Executor,
+    terms: Terms,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> concurrent.futures.Future[Any]:
+    """Submit a call to an engine, on these terms as far as it knows them."""
+    extras = terms.extras
+    if extras:
+        fn, args, kwargs = call_wrapped, (extras, fn, args, kwargs), {}
+    if hasattr(engine, "submit_on"):
+        future: concurrent.futures.Future[Any] = engine.submit_on(
+            terms.timeout, terms.priority, fn, args, kwargs
+        )
+        return future
+    return engine.submit(fn, *args, **kwargs)
 
 
 def call_many(fn: Callable[..., Any], calls: list[tuple[Any, ...]]) -> list[Any]:
@@ -294,8 +428,6 @@ class FallbackExecutor(Executor):
             max_workers, thread_name_prefix, initializer, initargs, **settings
         )
         self._fallback = fallback
-        options = checked_workers(max_workers), thread_name_prefix
-        self._others = Engines(*options, initializer, initargs)
         self._refused: WeakSet[Any] = WeakSet()
         self._unsettled_lock = threading.Lock()
         self._unsettled: set[concurrent.futures.Future[Any]] = set()
@@ -306,30 +438,41 @@ class FallbackExecutor(Executor):
     ) -> concurrent.futures.Future[Any]:
         """Start ``fn(*args, **kwargs)``: its future."""
         first = partial(super().submit, fn, *args, **kwargs)
-        return self._start(first, fn, False, fn, args, kwargs)
+        return self._start(first, self._terms, fn, False, fn, args, kwargs)
 
     def _submit_many(  # type: ignore[override]
         self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
     ) -> concurrent.futures.Future[Any]:
         first = partial(super()._submit_many, fn, calls)
-        return self._start(first, fn, False, call_many, (fn, calls), {})
+        return self._start(first, self._terms, fn, False, call_many, (fn, calls), {})
 
     def _submit_with(
         self, what: Any, fn: Callable[..., Any], /, *args: Any
     ) -> concurrent.futures.Future[Any]:
         """Start ``fn(*args)``, whose arguments hold the function *what*."""
         first = partial(super().submit, fn, *args)
-        return self._start(first, what, True, fn, args, {})
+        return self._start(first, self._terms, what, True, fn, args, {})
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view of this pool that submits calls on other terms."""
+        view = super().options(**changes)
+        return view if isinstance(view, EngineView) else FallbackView(self, view)
 
     def _start(
-        self, first: Callable[[], Any], what: Any, is_among_args: bool, *call: Any
+        self,
+        first: Callable[[], Any],
+        terms: Terms,
+        what: Any,
+        is_among_args: bool,
+        *call: Any,
     ) -> concurrent.futures.Future[Any]:
         """Start a call that is *first* here, and if need be *call* elsewhere."""
         if self._is_refused(what):
-            future = self._elsewhere(*call)
+            future = self._elsewhere(terms, *call)
         else:
+            knows = what if is_among_args else None
             future = Relayed(
-                first(), lambda refusal: self._move(refusal, what, is_among_args, call)
+                first(), lambda refusal: self._move(refusal, terms, what, knows, call)
             )
         with self._unsettled_lock:
             self._unsettled.add(future)
@@ -337,13 +480,18 @@ class FallbackExecutor(Executor):
         return future
 
     def _move(
-        self, refusal: Refusal, what: Any, is_among_args: bool, call: tuple[Any, ...]
+        self,
+        refusal: Refusal,
+        terms: Terms,
+        what: Any,
+        among_args: Any,
+        call: tuple[Any, ...],
     ) -> concurrent.futures.Future[Any]:
         of_function, imported, refused = refusal
-        if of_function or is_among_args:
+        if of_function or among_args is not None:
             self._remember(what)
         warn_of_refusal(imported, refused, f"by fallback={self._fallback!r}")
-        return self._elsewhere(*call)
+        return self._elsewhere(terms, *call)
 
     def _is_refused(self, what: Any) -> bool:
         try:
@@ -358,41 +506,75 @@ class FallbackExecutor(Executor):
             pass
 
     def _elsewhere(
-        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, terms: Terms, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> concurrent.futures.Future[Any]:
-        engine = self._others.get(self._fallback)
-        return engine.submit(fn, *args, **kwargs)
+        engine = self._engines().get(self._fallback)
+        return submit_on(engine, terms, fn, args, kwargs)
 
     def _forget(self, future: Any) -> None:
         with self._unsettled_lock:
             self._unsettled.discard(future)
             is_last = self._is_closed and not self._unsettled
         if is_last:
-            self._others.shutdown(wait=False)
+            super()._end_others(False, False, False)
 
-    def _close_others(self) -> list[concurrent.futures.Future[Any]]:
-        """No more calls; what is under way may still move."""
+    def _end_others(self, wait: bool, cancel: bool, interrupt: bool) -> None:
+        # What is under way may still move there.
         with self._unsettled_lock:
             self._is_closed = True
-            return list(self._unsettled)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and end the workers when all is done."""
-        super().shutdown(wait=False, cancel_futures=cancel_futures)
-        unsettled = self._close_others()
-        if cancel_futures:
+            unsettled = list(self._unsettled)
+        if cancel:
             for future in unsettled:
                 future.cancel()
-        if wait:
+        if wait and not interrupt:
             concurrent.futures.wait(unsettled)
-            super().shutdown(wait=True)
-        if wait or not unsettled:
-            self._others.shutdown(wait)
+        if wait or interrupt or not unsettled:
+            super()._end_others(wait, cancel, interrupt)
+
+
+class FallbackView(Executor):
+    """The same pool with a fallback, on other terms."""
+
+    def __init__(self, executor: FallbackExecutor, view: Executor) -> None:
+        self._executor = executor
+        self._view = view
+        self._terms = view._terms
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view with still other terms."""
+        view = self._view.options(**changes)
+        if isinstance(view, EngineView):
+            return view
+        return FallbackView(self._executor, view)
+
+    def submit(  # type: ignore[override]
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Start ``fn(*args, **kwargs)``: its future."""
+        first = partial(self._view.submit, fn, *args, **kwargs)
+        start = self._executor._start
+        return start(first, self._terms, fn, False, fn, args, kwargs)
+
+    def _submit_many(  # type: ignore[override]
+        self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
+    ) -> concurrent.futures.Future[Any]:
+        first = partial(self._view._submit_many, fn, calls)
+        start = self._executor._start
+        return start(first, self._terms, fn, False, call_many, (fn, calls), {})
+
+    def _can_reference(self, fn: Callable[..., Any], /) -> bool:
+        return self._view._can_reference(fn)
+
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Shut the pool down of which this is a view."""
+        self._executor.shutdown(*args, **kwargs)
+
+    def stats(self) -> PoolStats:
+        """Return the statistics of the pool of which this is a view."""
+        return self._executor.stats()
 
     def _give_up(self) -> None:
-        self._close_others()
-        super()._give_up()
-        self._others.give_up()
+        self._executor._give_up()
 
 
 class Relayed(concurrent.futures.Future["Any"]):
@@ -436,6 +618,11 @@ class Relayed(concurrent.futures.Future["Any"]):
     def cancel(self) -> bool:
         """Cancel the call if it has not begun: whether so."""
         return self._at.cancel() and super().cancel()
+
+    def interrupt(self) -> bool:
+        """Stop the call, as of the future of an Executor, if it runs there."""
+        at: Any = self._at
+        return at.interrupt() if hasattr(at, "interrupt") else self.cancel()
 
     def running(self) -> bool:
         """Whether the call has begun and not ended."""

@@ -349,8 +349,8 @@ def _preparation(
 ) -> bytes:
     _, argv = _worker.settings()
     call = None if initializer is None else dumps((initializer, *initargs))
-    names = dumps(bind) if bind else None
-    return dumps((argv, _worker.preparation(), names, call))
+    wanted = _worker.preparation(bind)
+    return dumps((argv, None if wanted is None else dumps(wanted), call))
 
 
 def _outcome_of(reply: bytes) -> Any:

@@ -48,11 +48,16 @@ def run_batch(calls: Iterable[Call]) -> list[Any]:
     return [fn(*args, **kwargs) for fn, args, kwargs in calls]
 
 
-def bind(names: dict[str, Any]) -> None:
-    """Make them global for all code here that has no such names itself."""
-    import builtins
+def call_wrapped(
+    extras: dict[str, Any],
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call it on the terms of Executor.options."""
+    from coterie._tasks import wrap
 
-    vars(builtins).update(names)
+    return wrap(fn, extras)(*args, **kwargs)
 
 
 def call_bound(
@@ -61,10 +66,12 @@ def call_bound(
     """Call it where others may bind other values to the same names."""
     import sys
 
+    from coterie import _worker
+
     globals = getattr(fn, "__globals__", None)
     module = sys.modules.get(getattr(fn, "__module__", ""))
     if globals is None or globals is getattr(module, "__dict__", None):
-        bind(names)
+        _worker.bind(names)
     else:  # it came by value, with globals of its own
         globals.update(names)
     return fn(*args, **kwargs)

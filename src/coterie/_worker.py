@@ -27,10 +27,10 @@ def settings() -> tuple[list[str], list[str]]:
 
 
 def preparation(
-    bind: dict[str, Any] | None = None, log_level: int | None = None
+    names: dict[str, Any] | None = None, log_level: int | None = None
 ) -> dict[str, Any] | None:
     """Return what the workers' `prepare` is called with, or None."""
-    wanted = {"filters": _filters(), "bind": bind or None, "log_level": log_level}
+    wanted = {"filters": _filters(), "bind": names or None, "log_level": log_level}
     found = {name: value for name, value in wanted.items() if value is not None}
     return found or None
 
@@ -64,14 +64,14 @@ def prepare(wanted: dict[str, Any]) -> None:
     if "filters" in wanted:
         _apply_filters(wanted["filters"])
     if "bind" in wanted:
-        _bind(wanted["bind"])
+        bind(wanted["bind"])
     if "log_level" in wanted:
         from coterie._notes import send_log_records
 
         send_log_records(wanted["log_level"])
 
 
-def _bind(names: dict[str, Any]) -> None:
+def bind(names: dict[str, Any]) -> None:
     """Make them global for all code here."""
     import builtins
 

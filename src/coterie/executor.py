@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Never, Self, TypeVar
 
+    from coterie._engines import Engines
     from coterie._output import CapturedOutput
 
     T = TypeVar("T")
@@ -172,6 +173,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     """
 
     _has_notes = False  # whether its workers may tell more than outcomes
+    _others: Engines | None = None  # for calls that run elsewhere
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls is Executor and ("engine" in kwargs or "fallback" in kwargs):
@@ -252,6 +254,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._has_notes,
         )
         self._adopt(terms)
+        self._plan: tuple[Any, Any, Any] = initializer, initargs, bind
 
     def _adopt(self, terms: Terms) -> None:
         self._terms = terms
@@ -270,12 +273,28 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         capture_output: what the call writes is in `stdout` and `stderr` of its
         future.
         on_task_start, on_task_end: as of the executor.
+        engine: what runs the calls, as of the executor; the pool has one of each
+        kind that is asked for, and ends it with itself.
 
         What is not named stays as it is here.  A view has all methods of the
         executor; it is light, and may be kept.
         """
+        engine = changes.pop("engine", None)
         terms = self._terms.changed(changes)
+        if engine not in (None, "interpreter"):
+            from coterie._engines import EngineView
+
+            return EngineView(self, self._engines(), engine, terms)
         return (_CapturingView if terms.capture_output else _View)(self, terms)
+
+    def _engines(self) -> Engines:
+        """The engines that the pool has for single calls."""
+        if self._others is None:
+            from coterie._engines import Engines
+
+            options = self._max_workers, self._thread_name_prefix
+            self._others = Engines(*options, *self._plan)
+        return self._others
 
     def stats(self) -> PoolStats:
         """Return what the pool and its workers have done so far."""
@@ -338,12 +357,17 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._close()
         if interrupt:
             self._stop()
-        if not wait:
-            return
-        if not self._join(timeout, False):
+        if wait and not self._join(timeout, False):
+            self._end_others(False, cancel_futures, interrupt)
             raise TimeoutError(f"workers are left after {timeout} seconds")
-        if self._has_notes:
+        if wait and self._has_notes:
             self._settle(None)  # what the workers have logged is there
+        self._end_others(wait, cancel_futures, interrupt)
+
+    def _end_others(self, wait: bool, cancel: bool, interrupt: bool) -> None:
+        """End the other engines, of which the pool's own calls need none now."""
+        if self._others is not None:
+            self._others.shutdown(wait, cancel, interrupt)
 
     def __exit__(
         self,
@@ -365,6 +389,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     def _give_up(self) -> None:
         """Ctrl-C, SystemExit: nobody wants the results any more."""
         self._cancel_pending()
+        if self._others is not None:
+            self._others.give_up()
         _exit.stop([self])
 
 
@@ -405,6 +431,9 @@ class _View(Executor):
         self._has_notes = executor._has_notes
         self._share(executor, self._future_type)
         self._adopt(terms)
+
+    def _engines(self) -> Engines:
+        return self._executor._engines()
 
 
 class _CapturingView(_View):
