@@ -2,10 +2,11 @@
 # environment: nothing has to be installed by hand but make and a C compiler.
 #
 #   make test PYTHON=3.14               another Python: a version or a path
-#   make test ARGS="-k queue"           arguments for pytest (demo, bench: theirs)
+#   make test ARGS="-k queue"           arguments for pytest (demo, patrol, bench: theirs)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench lint format asan tsan model fuzz clean
+.PHONY: help demo patrol test check bench lint format asan tsan fuzz clean
 
 export PYTHON
 ARGS ?=
@@ -15,6 +16,9 @@ help: ## this list
 
 demo: ## the demo: many workbooks into one table, in parallel
 	@tools/env demo -- python examples/tables/demo.py $(ARGS)
+
+patrol: ## a puzzle's search, with one worker, two, and so on
+	@tools/env test -- python examples/patrol/demo.py $(ARGS)
 
 test: ## C tests of the core, then pytest without what is slow
 	@tools/env test -- tools/test -m "not slow" $(ARGS)

@@ -109,8 +109,6 @@ def test_wrong_arguments():
         coterie.map(len)
     with pytest.raises(TypeError, match="not iterable"):
         coterie.map(len, 5)
-    with pytest.raises(TypeError):
-        coterie.map(len, ["abc"], chunksize=5)
 
 
 def test_the_calls_start_at_the_call():

@@ -26,6 +26,7 @@ typedef enum {
 typedef enum {
     COT_CALL_ONE,   // one call
     COT_CALL_MANY,  // a call for each of a sequence of argument tuples
+    COT_CALL_EACH,  // the same, each with an outcome of its own
     // No calls, but notes, on their way through an outbox:
     COT_CALL_NOTE,     // `call` is an object
     COT_CALL_WARNING,  // `call` is words, in UTF-8

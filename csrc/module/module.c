@@ -30,8 +30,8 @@
 #include "types/priority_queue_type.h"
 #include "types/queue_type.h"
 #include "types/reference_type.h"
-#include "types/rwlock_type.h"
 #include "types/run.h"
+#include "types/rwlock_type.h"
 #include "types/select.h"
 #include "types/semaphore_type.h"
 #include "types/shared.h"
@@ -322,6 +322,24 @@ core_note_unraisable(PyObject *module, PyObject *unraisable)
 }
 
 static PyObject *
+core_account(PyObject *module, PyObject *exc)
+{
+    PyObject *account;
+    if (!PyExceptionInstance_Check(exc)) {
+        PyErr_Format(PyExc_TypeError, "exc must be an exception, not %s",
+                     Py_TYPE(exc)->tp_name);
+        return NULL;
+    }
+    PyErr_SetRaisedException(Py_NewRef(exc));
+    cot_payload *payload = run_account(state_of(module), &account);
+    if (payload == NULL) {
+        return PyErr_NoMemory();
+    }
+    cot_payload_destroy(payload);
+    return account;
+}
+
+static PyObject *
 core_interpreters(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(cot_runtime_interpreters());
@@ -543,6 +561,9 @@ static PyMethodDef core_methods[] = {
     {"note_unraisable", core_note_unraisable, METH_O,
      PyDoc_STR("note_unraisable($module, unraisable, /)\n--\n\n"
                "The sys.unraisablehook of workers.")},
+    {"account", core_account, METH_O,
+     PyDoc_STR("account($module, exc, /)\n--\n\n"
+               "What can be sent of the exception: for _outcome.rebuild.")},
     {"interpreters", core_interpreters, METH_NOARGS,
      PyDoc_STR("interpreters($module, /)\n--\n\n"
                "How many interpreters of coterie are alive.")},

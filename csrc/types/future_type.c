@@ -18,6 +18,7 @@ typedef struct {
     PyObject *condition;  // owned; NULL until asked for
     PyObject *waiters;    // owned list; likewise
     PyObject *callbacks;  // owned list; likewise
+    size_t nbytes;        // of the arguments; once decoded, of the outcome
     bool is_decoded;      // result or exception holds what came of it
     bool is_published;    // watched, and everybody has been told
 } FutureObject;
@@ -45,6 +46,7 @@ future_for_task(module_state *state, PyTypeObject *type, cot_task *task)
         return NULL;
     }
     self->task = task;
+    self->nbytes = task->call ? task->call->len : 0;
     return (PyObject *)self;
 }
 
@@ -268,6 +270,7 @@ decode_outcome(FutureObject *self)
         return -1;
     }
     self->is_decoded = true;
+    self->nbytes = task->outcome ? task->outcome->len : 0;
     cot_payload_destroy(task->outcome);
     task->outcome = NULL;
     return 0;
@@ -629,6 +632,12 @@ future_get_waiters(PyObject *op, void *Py_UNUSED(closure))
     return Py_XNewRef(self->waiters);
 }
 
+static PyObject *
+future_get_nbytes(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(FutureObject_CAST(op)->nbytes);
+}
+
 static PyMethodDef future_methods[] = {
     {"result", (PyCFunction)(void (*)(void))future_result,
      METH_FASTCALL | METH_KEYWORDS, result_doc},
@@ -649,11 +658,13 @@ static PyMethodDef future_methods[] = {
     {NULL},
 };
 
-// The attributes that concurrent.futures.wait and as_completed work on.
+// The attributes that concurrent.futures.wait and as_completed work on; and how
+// much memory what was sent takes, or what came.
 static PyGetSetDef future_getset[] = {
     {"_state", future_get_state, NULL, NULL},
     {"_condition", future_get_condition, NULL, NULL},
     {"_waiters", future_get_waiters, NULL, NULL},
+    {"_nbytes", future_get_nbytes, NULL, NULL},
     {NULL},
 };
 

@@ -804,7 +804,7 @@ run_inside(InterpreterObject *self, cot_function *function,
         end_run(&own);
         PyErr_SetRaisedException(exc);
     }
-    cot_outcome_kind kind = run_outcome(inner, result, &outcome);
+    cot_outcome_kind kind = run_outcome(inner, COT_CALL_ONE, result, &outcome);
     end_run(&own);
     Py_XDECREF(result);
     leave(&own);

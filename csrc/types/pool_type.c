@@ -355,7 +355,7 @@ raise_args_not_shareable(module_state *state, PyObject *callable,
         PyErr_Clear();
         name = PyObject_Repr(callable);
     }
-    which = culprit < nargs
+    which = kwnames == NULL || culprit < nargs
                 ? PyUnicode_FromFormat("%zd", culprit + 1)
                 : PyObject_Repr(PyTuple_GET_ITEM(kwnames, culprit - nargs));
     if (name != NULL && which != NULL) {
@@ -545,6 +545,105 @@ pool_submit_many(PyObject *op, PyObject *args)
         return fail_future(self);
     }
     return enqueue(self, function, call, COT_CALL_MANY);
+}
+
+// The payload of a request to each_call; `callable` None if it is referenced.
+static cot_payload *
+encode_request(module_state *state, PyObject *callable, PyObject *items,
+               int is_starred, int goes_on, long long budget_ns)
+{
+    PyObject *request = Py_BuildValue("OOOOL", callable, items,
+                                      is_starred ? Py_True : Py_False,
+                                      goes_on ? Py_True : Py_False, budget_ns);
+    cot_payload *payload = request ? cot_encode(&state->codec, request) : NULL;
+    Py_XDECREF(request);
+    return payload;
+}
+
+// With the exception now set for one that says why not, if so.
+static bool
+can_encode(module_state *state, PyObject *obj)
+{
+    PyObject *reason = PyErr_GetRaisedException();
+    cot_payload *payload = cot_encode(&state->codec, obj);
+    if (payload == NULL) {
+        Py_DECREF(reason);
+        return false;
+    }
+    cot_payload_destroy(payload);
+    PyErr_SetRaisedException(reason);
+    return true;
+}
+
+// The only item cannot be sent: says which argument it is.
+static void
+raise_item_not_shareable(module_state *state, PyObject *callable,
+                         PyObject *item, int is_starred)
+{
+    PyObject *const *args = &item;
+    Py_ssize_t nargs = 1, culprit = -1;
+    PyObject *reason = PyErr_GetRaisedException();
+    if (is_starred && PyTuple_CheckExact(item)) {
+        args = &PyTuple_GET_ITEM(item, 0);
+        nargs = PyTuple_GET_SIZE(item);
+    }
+    cot_payload *payload = cot_encode_call(&state->codec, args, nargs, NULL,
+                                           &culprit);
+    if (payload != NULL) {
+        // So it was the callable, or it can be sent by now.
+        cot_payload_destroy(payload);
+        PyErr_SetRaisedException(reason);
+        culprit = -1;
+    }
+    else {
+        Py_DECREF(reason);
+    }
+    raise_args_not_shareable(state, callable, args, nargs, NULL, culprit);
+}
+
+PyDoc_STRVAR(
+    submit_each_doc,
+    "_submit_each($self, fn, items, is_starred, goes_on, budget, /)\n"
+    "--\n\n"
+    "One task that calls fn(item), or fn(*item), for each of the list;\n"
+    "the Future of (nanoseconds, results, [(index, account)], rest),\n"
+    "see types/each.h.  Raises if fn cannot be sent, or one of several\n"
+    "items; a single one fails its future.");
+
+static PyObject *
+pool_submit_each(PyObject *op, PyObject *args)
+{
+    PoolObject *self = PoolObject_CAST(op);
+    module_state *state = self->state;
+    PyObject *callable, *items;
+    int is_starred, goes_on;
+    long long budget_ns;
+    if (!PyArg_ParseTuple(args, "OO!ppL:_submit_each", &callable, &PyList_Type,
+                          &items, &is_starred, &goes_on, &budget_ns)
+        || check_open(self) < 0) {
+        return NULL;
+    }
+    cot_function *function;
+    bool is_among_args;
+    if (run_get_function(state, callable, &function, &is_among_args) < 0) {
+        return NULL;
+    }
+    cot_payload *call = encode_request(state,
+                                       is_among_args ? callable : Py_None,
+                                       items, is_starred, goes_on, budget_ns);
+    if (call != NULL) {
+        return enqueue(self, function, call, COT_CALL_EACH);
+    }
+    cot_object_unref(&function->object);
+    if (PyList_GET_SIZE(items) != 1) {
+        return raise_not_shareable(state, "args not shareable");
+    }
+    if (is_among_args && !can_encode(state, callable)) {
+        return raise_not_shareable(state, "function not shareable");
+    }
+    raise_item_not_shareable(state, callable, PyList_GET_ITEM(items, 0),
+                             is_starred);
+    return fail_future(self);
 }
 
 PyDoc_STRVAR(can_reference_doc,
@@ -840,6 +939,7 @@ static PyMethodDef pool_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, submit_doc},
     {"_open", pool_open, METH_VARARGS, open_doc},
     {"_submit_many", pool_submit_many, METH_VARARGS, submit_many_doc},
+    {"_submit_each", pool_submit_each, METH_VARARGS, submit_each_doc},
     {"_can_reference", pool_can_reference, METH_O, can_reference_doc},
     {"_close", pool_close, METH_NOARGS,
      PyDoc_STR("_close($self, /)\n--\n\nNo more tasks.")},

@@ -1,5 +1,6 @@
 #include "types/run.h"
 
+#include "types/each.h"
 #include "types/errors.h"
 #include "types/shared_buffer.h"
 
@@ -100,8 +101,21 @@ run_call(module_state *state, cot_function *definition,
         return NULL;
     }
     state->host->stage = RUN_LOADING_ARGUMENTS;
-    PyObject *result = kind == COT_CALL_MANY ? call_many(state, call, function)
-                                             : call_one(state, call, function);
+    PyObject *result = NULL;
+    switch (kind) {
+        case COT_CALL_ONE:
+            result = call_one(state, call, function);
+            break;
+        case COT_CALL_MANY:
+            result = call_many(state, call, function);
+            break;
+        case COT_CALL_EACH:
+            result = each_call(state, call, function);
+            break;
+        case COT_CALL_NOTE:
+        case COT_CALL_WARNING:
+            break;
+    }
     Py_DECREF(function);
     return result;
 }
@@ -117,22 +131,20 @@ can_be_decoded(module_state *state, const cot_payload *payload)
     return account != NULL;
 }
 
-// The payload of the exception now set, for coterie._outcome.rebuild in the
-// asker's interpreter.
-static cot_payload *
-account_for_exception(module_state *state)
+cot_payload *
+run_account(module_state *state, PyObject **account)
 {
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *account_for = state_import(state, LAZY_ACCOUNT_FOR);
+    PyObject *made = NULL;
     cot_payload *payload = NULL;
     // First with the exception itself; without, if it cannot be sent.
     for (int with = 1; with >= 0 && account_for && payload == NULL; with--) {
         PyErr_Clear();
-        PyObject *account = PyObject_CallFunction(account_for, "Oii", exc,
-                                                  with, state->host->stage);
-        if (account != NULL) {
-            payload = cot_encode(&state->codec, account);
-            Py_DECREF(account);
+        Py_XSETREF(made, PyObject_CallFunction(account_for, "Oii", exc, with,
+                                               state->host->stage));
+        if (made != NULL) {
+            payload = cot_encode(&state->codec, made);
         }
         if (with && payload != NULL && !can_be_decoded(state, payload)) {
             cot_payload_destroy(payload);
@@ -141,12 +153,15 @@ account_for_exception(module_state *state)
     }
     PyErr_Clear();
     Py_DECREF(exc);
+    if (account != NULL && payload != NULL) {
+        *account = Py_NewRef(made);
+    }
+    Py_XDECREF(made);
     return payload;
 }
 
-// Whether the exception now set is the interrupt that somebody asked for.
-static bool
-is_stopped(const module_state *state)
+bool
+run_is_stopped(const module_state *state)
 {
     const run_host *host = state->host;
     return host->cancels && host->raised == state->interrupted
@@ -159,25 +174,40 @@ stopped_outcome(const module_state *state)
     return state->host->is_late ? COT_OUTCOME_LATE : COT_OUTCOME_STOPPED;
 }
 
+static cot_payload *
+encode_result(module_state *state, cot_call_kind call_kind, PyObject *result)
+{
+    cot_payload *payload = cot_encode(&state->codec, result);
+    if (payload == NULL && call_kind == COT_CALL_EACH
+        && PyErr_ExceptionMatches(PyExc_Exception)
+        && each_give_up_unsendable(state, result) == 0) {
+        payload = cot_encode(&state->codec, result);
+    }
+    if (payload == NULL) {
+        raise_not_shareable(state, "result not shareable");
+    }
+    return payload;
+}
+
 cot_outcome_kind
-run_outcome(module_state *state, PyObject *result, cot_payload **outcome)
+run_outcome(module_state *state, cot_call_kind call_kind, PyObject *result,
+            cot_payload **outcome)
 {
     if (result == Py_None) {
         return COT_OUTCOME_NONE;
     }
     if (result != NULL) {
-        *outcome = cot_encode(&state->codec, result);
+        *outcome = encode_result(state, call_kind, result);
         if (*outcome != NULL) {
             return COT_OUTCOME_VALUE;
         }
-        raise_not_shareable(state, "result not shareable");
     }
-    if (is_stopped(state)) {
+    if (run_is_stopped(state)) {
         // Nobody will read an account: the future is cancelled.
         PyErr_Clear();
         return stopped_outcome(state);
     }
-    *outcome = account_for_exception(state);
+    *outcome = run_account(state, NULL);
     if (*outcome == NULL && state->host->raised != NULL
         && state->host->cancels) {
         return stopped_outcome(state);  // it came in the middle of the account

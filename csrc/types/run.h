@@ -28,9 +28,9 @@ struct run_host {
     cot_outbox *asker;    // borrowed: where notes go; NULL: nowhere
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
-    const char *pool;     // borrowed: the name of the worker's pool; or NULL
-    uint32_t number;      // the worker's, in its pool
     const void *serves;  // what it runs now: compared, never followed; or NULL
+    const char *pool;    // borrowed: the name of the worker's pool; or NULL
+    uint32_t number;     // the worker's, in its pool
     run_stage stage;     // of the latest call
     bool cancels;        // a call that ends by Interrupted counts as cancelled
     bool is_late;        // the interrupt is for a timeout that has passed
@@ -56,8 +56,17 @@ PyObject *run_call(module_state *state, cot_function *function,
 
 // What to send of it: of `result` (borrowed), or if that is NULL of the
 // exception now set, which is cleared.
-cot_outcome_kind run_outcome(module_state *state, PyObject *result,
-                             cot_payload **outcome);
+cot_outcome_kind run_outcome(module_state *state, cot_call_kind call_kind,
+                             PyObject *result, cot_payload **outcome);
+
+// The account of the exception now set, which is cleared, for
+// coterie._outcome.rebuild: its payload, and the account itself in *account (if
+// not NULL; a new reference).  NULL, and no exception, if there is no memory.
+cot_payload *run_account(module_state *state, PyObject **account);
+
+// Whether the exception now set is the interrupt that somebody asked for, and
+// makes the call count as cancelled.
+bool run_is_stopped(const module_state *state);
 
 // Interrupts the thread, with the interpreter's GIL held; steals `type`.
 void run_interrupt(run_host *host, PyObject *type);

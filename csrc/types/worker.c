@@ -157,7 +157,8 @@ run_task(module_state *state, cot_worker *worker, cot_task *task)
     if (result == NULL) {
         note_error(worker);
     }
-    cot_outcome_kind kind = run_outcome(state, result, &outcome);
+    cot_outcome_kind kind = run_outcome(state, task->call_kind, result,
+                                        &outcome);
     // From here on no interrupt of this task comes any more; all under the GIL.
     bool is_ours = cot_worker_end_task(worker);
     state->host->serves = NULL;

@@ -30,13 +30,16 @@ __all__ = [
     "debug",
     "dumps",
     "executor",
+    "imap_unordered",
     "interpreters",
     "loads",
     "map",
     "merge",
     "queue",
+    "reduce",
     "runners",
     "select",
+    "starmap",
     "sync",
 ]
 
@@ -56,10 +59,13 @@ _HOMES = {
     "WorkerLost": "coterie._core",
     "create_channel": "coterie._core",
     "dumps": "coterie._core",
+    "imap_unordered": "coterie._map",
     "loads": "coterie._core",
     "map": "coterie._map",
     "merge": "coterie._merge",
+    "reduce": "coterie._map",
     "select": "coterie._core",
+    "starmap": "coterie._map",
 }
 
 _MODULES = frozenset(

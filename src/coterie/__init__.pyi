@@ -14,7 +14,7 @@ from coterie._core import (
     loads,
     select,
 )
-from coterie._map import map
+from coterie._map import imap_unordered, map, reduce, starmap
 from coterie._merge import merge
 from coterie.executor import (
     BrokenInterpreterPool,
@@ -41,13 +41,16 @@ __all__ = [
     "debug",
     "dumps",
     "executor",
+    "imap_unordered",
     "interpreters",
     "loads",
     "map",
     "merge",
     "queue",
+    "reduce",
     "runners",
     "select",
+    "starmap",
     "sync",
 ]
 

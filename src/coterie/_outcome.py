@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     type Refusal = tuple[bool, str, str]
     type Account = tuple[BaseException | None, str, str, str, str, Refusal | None]
 
-_OWN = ("coterie._inside", "coterie._output")
+_OWN = ("coterie._inside", "coterie._output", "coterie._pour")
 
 
 # What runs between a call of ours and the code that it is about.

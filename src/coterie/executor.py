@@ -25,11 +25,12 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Any, Literal, Never, Self, TypeVar
 
     from coterie._engines import Engines
+    from coterie._entrypoint import EntrypointExecutor
     from coterie._output import CapturedOutput
 
     T = TypeVar("T")
@@ -310,6 +311,26 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
     # What help() shows, and what Executor is called with.
     __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_entrypoint(
+        cls,
+        entrypoint: str,
+        max_workers: int | None = None,
+        *,
+        bind: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> EntrypointExecutor:
+        """Return an Executor for the function "module:function".
+
+        Its workers import the module themselves.  ``map(tuples)`` calls the
+        function with each tuple as arguments, and with what is bound as keyword
+        arguments: those values are sent once to each worker.  *options* are
+        other arguments of Executor.
+        """
+        from coterie._entrypoint import EntrypointExecutor
+
+        return EntrypointExecutor(entrypoint, max_workers, bind, options)
 
     def map[R](
         self,
