@@ -1284,6 +1284,7 @@ def test_a_category_that_workers_cannot_import(folder):
     import refused_warning
 
     with warnings.catch_warnings():
+        warnings.resetwarnings()
         warnings.filterwarnings("error", message="bad.*")
         warnings.filterwarnings("error", category=refused_warning.Mine)
         with coterie.Executor(1) as pool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from coterie import _measure
+from coterie._core import dumps, loads
 from coterie._engines import checked_workers, open_engine
 from coterie.executor import Executor
 
@@ -226,41 +227,51 @@ class Runner(ABC):
         first.add_done_callback(lambda _: run._has_started())
         told = threading.Semaphore(0)
         for index, call in enumerate(calls):
-            future = self._submit(pool, call)
-            future.add_done_callback(partial(_tell, run, index, told))
+            future = self._submit_or_fail(pool, call)
+            future.add_done_callback(partial(self._tell, run, index, told))
         first.result()
         for _ in calls:
             told.acquire()
 
-    def _submit(
+    def _submit_or_fail(
         self, pool: concurrent.futures.Executor, call: Callable[[], Any]
-    ) -> concurrent.futures.Future[Report]:
+    ) -> concurrent.futures.Future[Any]:
         try:
-            return pool.submit(_measure.measured_elsewhere, call)
+            return self._submit(pool, call)
         except Exception as exc:  # it cannot be sent
-            failed: concurrent.futures.Future[Report] = concurrent.futures.Future()
+            failed: concurrent.futures.Future[Any] = concurrent.futures.Future()
             failed.set_exception(exc)
             return failed
+
+    def _submit(
+        self, pool: concurrent.futures.Executor, call: Callable[[], Any]
+    ) -> concurrent.futures.Future[Any]:
+        return pool.submit(_measure.measured_elsewhere, call)
+
+    def _tell(
+        self,
+        run: Run,
+        index: int,
+        told: threading.Semaphore,
+        future: concurrent.futures.Future[Any],
+    ) -> None:
+        try:
+            exception = future.exception()
+            if exception is None:
+                run._report(index, self._report(future.result()))
+            else:  # not the call's own: it could not be sent, or its worker died
+                run._add(Outcome(index, None, None, exception, 0.0, 0))
+        finally:
+            told.release()
+
+    def _report(self, answer: Any) -> Report:
+        """What a call's future holds, as the report that it is."""
+        report: Report = answer
+        return report
 
     @abstractmethod
     def _open(self) -> concurrent.futures.Executor:
         """The pool that a run uses, and closes."""
-
-
-def _tell(
-    run: Run,
-    index: int,
-    told: threading.Semaphore,
-    future: concurrent.futures.Future[Report],
-) -> None:
-    try:
-        exception = future.exception()
-        if exception is None:
-            run._report(index, future.result())
-        else:  # not the call's own: it could not be sent, or its worker died
-            run._add(Outcome(index, None, None, exception, 0.0, 0))
-    finally:
-        told.release()
 
 
 class MainRunner(Runner):
@@ -294,7 +305,7 @@ class ThreadRunner(Runner):
 
     def _submit(
         self, pool: concurrent.futures.Executor, call: Callable[[], Any]
-    ) -> concurrent.futures.Future[Report]:
+    ) -> concurrent.futures.Future[Any]:
         return pool.submit(_measure.measured, call)
 
 
@@ -334,11 +345,13 @@ class StdlibInterpreterRunner(Runner):
 
     def _submit(
         self, pool: concurrent.futures.Executor, call: Callable[[], Any]
-    ) -> concurrent.futures.Future[Report]:
-        import cloudpickle
+    ) -> concurrent.futures.Future[Any]:
+        # By itself it sends functions by their names only.
+        return pool.submit(_measure.measured_dumped, dumps(call))
 
-        # It sends functions by their names only.
-        return pool.submit(_measure.measured_pickled, cloudpickle.dumps(call))
+    def _report(self, answer: Any) -> Report:
+        report: Report = loads(answer)
+        return report
 
 
 class DaskRunner(Runner):
