@@ -1,5 +1,6 @@
 """What the tests share: pools, peers, and scripts that run in a child process."""
 
+import asyncio
 import concurrent.futures
 import os
 import shutil
@@ -201,3 +202,101 @@ def in_threads():
         return [call.result() for call in calls]
 
     return run
+
+
+# ---- both kinds of event loop ------------------------------------------------
+
+
+class Asyncio:
+    Cancelled = asyncio.CancelledError
+
+    def run(self, main, *args):
+        return asyncio.run(main(*args))
+
+    async def start(self, group, function, *args):
+        task = group.create_task(function(*args))
+        await asyncio.sleep(0)
+        return task.cancel
+
+    def group(self):
+        return asyncio.TaskGroup()
+
+    async def pause(self):
+        await asyncio.sleep(0)
+
+    async def in_thread(self, function, *args):
+        return await asyncio.to_thread(function, *args)
+
+    def move_on_after(self, seconds):
+        return MoveOn(seconds)
+
+
+class MoveOn:
+    """As trio's."""
+
+    def __init__(self, seconds):
+        self.timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self):
+        await self.timeout.__aenter__()
+
+    async def __aexit__(self, *exc_info):
+        try:
+            await self.timeout.__aexit__(*exc_info)
+        except TimeoutError:
+            return True
+        return exc_info[0] is not None and self.timeout.expired()
+
+
+class Trio:
+    def __init__(self):
+        import trio
+
+        self.trio = trio
+        self.Cancelled = trio.Cancelled
+
+    def run(self, main, *args):
+        return self.trio.run(main, *args)
+
+    async def start(self, group, function, *args):
+        scope = self.trio.CancelScope()
+
+        async def run():
+            with scope:
+                await function(*args)
+
+        group.start_soon(run)
+        await self.trio.lowlevel.checkpoint()
+        await self.trio.lowlevel.checkpoint()
+        return scope.cancel
+
+    def group(self):
+        return self.trio.open_nursery()
+
+    async def pause(self):
+        await self.trio.lowlevel.checkpoint()
+
+    async def in_thread(self, function, *args):
+        return await self.trio.to_thread.run_sync(function, *args)
+
+    def move_on_after(self, seconds):
+        return TrioMoveOn(self.trio.move_on_after(seconds))
+
+
+class TrioMoveOn:
+    def __init__(self, scope):
+        self.scope = scope
+
+    async def __aenter__(self):
+        self.scope.__enter__()
+
+    async def __aexit__(self, *exc_info):
+        return self.scope.__exit__(*exc_info)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def loop(request):
+    if request.param == "trio":
+        pytest.importorskip("trio")
+        return Trio()
+    return Asyncio()

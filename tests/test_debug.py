@@ -180,24 +180,71 @@ def wait_on(condition):
         condition.wait()
 
 
+def wait_at(barrier):
+    with pytest.raises(sync.BrokenBarrierError):
+        barrier.wait()
+
+
+def held_to_write():
+    lock = sync.RWLock()
+    lock.acquire_write()
+    return lock
+
+
+def held_to_read():
+    lock = sync.RWLock()
+    lock.acquire_read()
+    return lock
+
+
+def write_elsewhere():
+    """An RWLock that another thread writes: it lets go of it when asked to."""
+    return elsewhere(sync.RWLock(), lambda lock: lock.write())
+
+
 def notify(condition):
     with condition:
         condition.notify()
 
 
-def locked_elsewhere():
-    """An RLock that another thread has: it lets go of it when asked to."""
-    lock, asked, ready = sync.RLock(), threading.Event(), threading.Event()
+def elsewhere(target, hold):
+    """The target, that another thread holds: it lets go of it when asked to."""
+    asked, ready = threading.Event(), threading.Event()
 
-    def hold():
-        with lock:
+    def run():
+        with hold(target):
             ready.set()
             asked.wait(BOUND)
 
-    threading.Thread(target=hold).start()
+    threading.Thread(target=run).start()
     ready.wait(BOUND)
-    releases[lock] = asked.set
-    return lock
+    releases[target] = asked.set
+    return target
+
+
+def locked_elsewhere():
+    return elsewhere(sync.RLock(), lambda lock: lock)
+
+
+@contextmanager
+def inside(once):
+    entered, leave = threading.Event(), threading.Event()
+
+    def call():
+        entered.set()
+        leave.wait(BOUND)
+        return 5
+
+    thread = threading.Thread(target=once.get, args=(call,))
+    thread.start()
+    entered.wait(BOUND)
+    yield
+    leave.set()
+    thread.join()
+
+
+def done_elsewhere():
+    return elsewhere(sync.Once(), inside)
 
 
 releases = {}
@@ -233,6 +280,15 @@ PRIMITIVES = {
         lambda s: s.release()),
     "Event.wait": (sync.Event, lambda e: e.wait(), lambda e: e.set()),
     "Condition.wait": (sync.Condition, wait_on, notify),
+    "Barrier.wait": (lambda: sync.Barrier(2), wait_at, lambda b: b.abort()),
+    "RWLock.acquire_read": (
+        write_elsewhere, lambda k: k.acquire_read(), lambda k: releases.pop(k)()),
+    "RWLock.acquire_write": (
+        held_to_read, lambda k: k.acquire_write(), lambda k: k.release_read()),
+    "Once.call": (
+        done_elsewhere, lambda o: o.call(int), lambda o: releases.pop(o)()),
+    "Once.get": (
+        done_elsewhere, lambda o: o.get(int), lambda o: releases.pop(o)()),
 }  # fmt: skip
 
 
@@ -348,6 +404,72 @@ def test_who_holds_a_lock(cls, start):
     assert f"held by {waiter.holder}" in str(waiter)
 
 
+def write(lock, ready, release):
+    import threading
+
+    from coterie import _core
+
+    with lock.write():
+        ready.put((_core.current_id(), threading.get_ident()))
+        release.get()
+
+
+def read(lock, ready, release):
+    from coterie import _core
+
+    with lock.read():
+        ready.put((_core.current_id(), None))
+        release.get()
+
+
+@places
+@pytest.mark.parametrize("hold", [read, write])
+def test_who_holds_a_read_write_lock(hold, start):
+    lock, ready, release = sync.RWLock(), coterie.Queue(), coterie.Queue()
+    with start(hold, lock, ready, release):
+        holder = ready.get(timeout=BOUND)
+        with start_in_thread(lock.acquire_write):
+            waiter = the_waiter(lock)
+            release.put(None)
+    assert waiter.holder == holder
+    assert f"held by {waiter.holder}" in str(waiter)
+
+
+def test_who_reads_is_not_known_of_several():
+    lock = held_to_read()
+    with interpreters.create() as interp:
+        interp.call(lock.acquire_read)
+        with start_in_thread(lock.acquire_write):
+            assert the_waiter(lock).holder is None
+            lock.release_read()
+            assert the_waiter(lock).holder == (interp.id, None)
+            interp.call(lock.release_read)
+
+
+def do_once(once, ready, release):
+    def call():
+        import threading
+
+        from coterie import _core
+
+        ready.put((_core.current_id(), threading.get_ident()))
+        release.get()
+
+    once.call(call)
+
+
+@places
+def test_who_is_at_it_once(start):
+    once, ready, release = sync.Once(), coterie.Queue(), coterie.Queue()
+    with start(do_once, once, ready, release):
+        holder = ready.get(timeout=BOUND)
+        with start_in_thread(once.call, int):
+            waiter = the_waiter(once)
+            release.put(None)
+    assert waiter.holder == holder
+    assert f"run by {waiter.holder}" in str(waiter)
+
+
 def test_who_runs_a_call():
     queue = coterie.Queue()
     with coterie.Executor(2) as pool:
@@ -444,6 +566,134 @@ def test_a_lock_that_many_threads_of_one_interpreter_want_is_no_dead_lock():
         wait_for(lambda: len(waiting_on(lock)) == 2)
         assert "dead lock" not in text_of_dump().lower()
         lock.release()
+
+
+# ---- tasks -------------------------------------------------------------------
+
+
+async def named(loop, group, name, function, *args):
+    import asyncio
+
+    async def run():
+        if isinstance(group, asyncio.TaskGroup):
+            asyncio.current_task().set_name(name)
+        else:
+            import trio
+
+            trio.lowlevel.current_task().name = name
+        await function(*args)
+
+    return await loop.start(group, run)
+
+
+# What makes the object, how to wait, how to end that
+AWAITED = {
+    "Queue.get": (coterie.Queue, lambda q: q.aget(), lambda q: q.put(1)),
+    "Queue.get_many": (coterie.Queue, lambda q: q.aget_many(2), lambda q: q.put(1)),
+    "Queue.put_many": (full_queue, lambda q: q.aput_many([1]), lambda q: q.get()),
+    "Lock.acquire": (
+        lambda: held(sync.Lock()), lambda k: k.aacquire(), lambda k: k.release()),
+    "Barrier.wait": (
+        lambda: sync.Barrier(2), lambda b: b.await_(), lambda b: b.wait(BOUND)),
+    "RWLock.acquire_read": (
+        held_to_write, lambda k: k.aacquire_read(), lambda k: k.release_write()),
+    "RWLock.acquire_write": (
+        held_to_read, lambda k: k.aacquire_write(), lambda k: k.release_read()),
+    "Once.get": (
+        done_elsewhere, lambda o: o.aget(int), lambda o: releases.pop(o)()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", AWAITED)
+def test_tasks(loop, operation):
+    make, wait, end = AWAITED[operation]
+    target = make()
+
+    async def main():
+        async with loop.group() as group:
+            await named(loop, group, "the task", wait, target)
+            (waiter,) = waiting_on(target)
+            end(target)
+        assert not waiting_on(target)
+        return waiter
+
+    before = time.monotonic()
+    waiter = loop.run(main)
+    assert (waiter.kind, waiter.task) == ("task", "the task")
+    assert (waiter.interpreter, waiter.thread) == (0, threading.get_ident())
+    assert waiter.operation == operation
+    assert waiter.target is target
+    assert 0 <= waiter.waited <= time.monotonic() - before
+    assert waiter.stack is None
+    assert "task 'the task', thread " in str(waiter)
+
+
+def test_a_task_that_is_cancelled_is_gone(loop):
+    queue = coterie.Queue()
+
+    async def main():
+        async with loop.group() as group:
+            cancel = await named(loop, group, "one", queue.aget)
+            await named(loop, group, "two", queue.aget)
+            assert [w.task for w in waiting_on(queue)] == ["one", "two"]
+            cancel()
+            await loop.pause()
+            await loop.pause()
+            assert [w.task for w in waiting_on(queue)] == ["two"]
+            queue.put(1)
+        assert not waiting_on(queue)
+
+    loop.run(main)
+
+
+def test_tasks_of_other_interpreters():
+    queue = coterie.Queue()
+
+    def wait(queue):
+        import asyncio
+
+        async def get():
+            asyncio.current_task().set_name("elsewhere")
+            return await queue.aget()
+
+        return asyncio.run(get())
+
+    with start_in_interpreter(wait, queue):
+        waiter = the_waiter(queue)
+        assert (waiter.kind, waiter.task) == ("task", "elsewhere")
+        assert waiter.interpreter != 0
+        assert "the stack could not be seen" in text_of_dump()
+        queue.put(1)
+    assert not waiting_on(queue)
+
+
+def test_a_task_that_selects(loop):
+    from coterie import aio
+
+    queues = [coterie.Queue() for _ in range(2)]
+
+    async def main():
+        async with loop.group() as group:
+            await named(loop, group, "the task", aio.select, *queues)
+            (waiter,) = (w for w in debug.waiters(timeout=BOUND) if w.kind == "task")
+            queues[0].put(1)
+        return waiter
+
+    waiter = loop.run(main)
+    assert (waiter.task, waiter.operation) == ("the task", "coterie.aio.select")
+    assert waiter.target is None
+    assert not debug.waiters()
+
+
+def test_a_lock_that_a_task_holds(loop):
+    async def main():
+        lock = sync.RLock()
+        async with loop.group() as group, lock:
+            await named(loop, group, "the task", lock.aacquire)
+            (waiter,) = waiting_on(lock)
+        return waiter
+
+    assert loop.run(main).holder == (0, None)
 
 
 # ---- dumps -------------------------------------------------------------------

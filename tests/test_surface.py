@@ -160,6 +160,59 @@ def test_the_stubs_classes(cls):
     assert bases - {"Generic"} <= known
 
 
+# What blocks, in the classes for it (all but "Atomic...", whose get() does not).
+TWINS = {
+    **{
+        name: f"a{name}"
+        for name in (
+            "acquire", "acquire_read", "acquire_write", "call", "get", "get_many",
+            "join", "put", "put_many", "recv", "send", "send_buffer",
+        )
+    },
+    "wait": "await_",
+    "wait_for": "await_for",
+    "__iter__": "__aiter__",
+    "__next__": "__anext__",
+}  # fmt: skip
+
+
+def classes_that_block():
+    from coterie import _core, channel, queue, sync
+    from coterie.interpreters import channels, queues
+
+    native = {cls for cls in vars(_core).values() if inspect.isclass(cls)}
+    for module in (queue, sync, channel, queues, channels):
+        for name in module.__all__:
+            if not name.startswith("Atomic") and getattr(module, name) in native:
+                yield pytest.param(
+                    getattr(module, name), id=f"{module.__name__}.{name}"
+                )
+
+
+@pytest.mark.parametrize("cls", [*classes_that_block()])
+def test_what_blocks_has_its_awaitable_twin(cls):
+    for name, twin in TWINS.items():
+        if not hasattr(cls, name):
+            continue
+        theirs = getattr(cls, twin)
+        if not name.startswith("__"):
+            takes = inspect.signature(getattr(cls, name)).parameters
+            options = {"block", "blocking", "unbounditems", "syncobj"}
+            expected = [one for one in takes if one not in options]
+            if "timeout" not in expected:
+                expected.append("timeout")
+            assert [*inspect.signature(theirs).parameters] == expected
+
+
+def test_async_with_is_there_where_with_waits():
+    from coterie import _core, sync
+
+    waiting = [sync.Lock, sync.RLock, sync.Condition, sync.Semaphore]
+    for cls in (*waiting, sync.BoundedSemaphore, _core.RWLockHold):
+        for name in ("__enter__", "__exit__", "__aenter__", "__aexit__"):
+            assert hasattr(cls, name)
+
+
 @pytest.mark.parametrize("name", ["put", "get", "task_done", "join", "shutdown"])
 def test_queue_has_the_signatures_of_the_stdlibs(name):
     import queue

@@ -161,3 +161,15 @@ cot_once_is_running(const cot_once *once)
 {
     return state_of(once) == RUNS;
 }
+
+bool
+cot_once_holder(cot_once *once, cot_owner *owner)
+{
+    cot_lock_acquire(&once->lock);
+    bool is_running = cot_once_is_running(once);
+    if (is_running) {
+        *owner = once->owner;
+    }
+    cot_lock_release(&once->lock);
+    return is_running;
+}

@@ -48,4 +48,7 @@ const cot_payload *cot_once_value(const cot_once *once);
 // Whether somebody is at it: a hint.
 bool cot_once_is_running(const cot_once *once);
 
+// Who is at it; false: nobody.  A hint, too.
+bool cot_once_holder(cot_once *once, cot_owner *owner);
+
 #endif

@@ -339,3 +339,38 @@ cot_rwlock_is_written(const cot_rwlock *lock)
 {
     return atomic_load(&lock->writer) != 0;
 }
+
+// False unless there is one.
+static bool
+only_reader_locked(const cot_rwlock *lock, cot_owner *owner)
+{
+    const hold *found = NULL;
+    for (const hold *one = lock->holds; one != NULL; one = one->next) {
+        if (one->count > 0 && found != NULL) {
+            return false;
+        }
+        found = one->count > 0 ? one : found;
+    }
+    if (found != NULL) {
+        *owner = (cot_owner){.home = found->home};
+    }
+    return found != NULL;
+}
+
+bool
+cot_rwlock_holder(cot_rwlock *lock, cot_owner *owner)
+{
+    cot_lock_acquire(&lock->lock);
+    bool is_held = cot_rwlock_is_written(lock);
+    if (is_held) {
+        *owner = (cot_owner){
+            atomic_load(&lock->writer),
+            atomic_load(&lock->actor),
+        };
+    }
+    else {
+        is_held = only_reader_locked(lock, owner);
+    }
+    cot_lock_release(&lock->lock);
+    return is_held;
+}

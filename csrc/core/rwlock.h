@@ -69,4 +69,8 @@ bool cot_rwlock_can_acquire(const cot_rwlock *lock,
 size_t cot_rwlock_readers(const cot_rwlock *lock);
 bool cot_rwlock_is_written(const cot_rwlock *lock);
 
+// Who holds it: the writer, or the only interpreter that reads; the actor is 0
+// if that is not known.  False: nobody, or several.  A hint, too.
+bool cot_rwlock_holder(cot_rwlock *lock, cot_owner *owner);
+
 #endif

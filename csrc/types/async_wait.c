@@ -154,7 +154,7 @@ list_wait(async_wait *own)
     }
     own->record = (cot_wait_record){
         .facts = {.kind = COT_WAIT_TASK,
-                  .verb = op ? op->verb : "select",
+                  .verb = op ? op->verb : "coterie.aio.select",
                   .object = op && op->object ? op->object(first->arg) : NULL,
                   .awaited = op && op->awaited ? op->awaited(first->arg)
                                                : NULL,
@@ -384,7 +384,7 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(expire_doc,
              "expire($self, /)\n--\n\n"
              "Time is up: (index, value), of a single case also if it was\n"
-             "not done; or None.");
+             "not done; or None.  If it is not over, it has to wait on.");
 
 static PyObject *
 wait_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -398,6 +398,9 @@ wait_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
         return outcome(own);
     }
     if (own->selection.len == 1) {
+        if (turn_is_late(&own->selection.turns[0])) {
+            Py_RETURN_NONE;
+        }
         choice->decided = 0;
         choice->status = COT_TIMED_OUT;
         return outcome(own);
@@ -416,6 +419,12 @@ wait_cancel(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     cancel(WaitObject_CAST(op)->own);
     Py_RETURN_NONE;
+}
+
+static PyObject *
+wait_get_over(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(WaitObject_CAST(op)->own->is_over);
 }
 
 static PyObject *
@@ -461,6 +470,7 @@ static PyMethodDef wait_methods[] = {
 };
 
 static PyGetSetDef wait_getset[] = {
+    {"over", wait_get_over, NULL, PyDoc_STR("Whether it has ended."), NULL},
     {"waker", wait_get_waker, wait_set_waker,
      PyDoc_STR("What comes out of the inbox, or None."), NULL},
     {"label", wait_get_label, wait_set_label,

@@ -88,6 +88,9 @@ PLAIN(await_acquire, "aacquire", "acquire")
 PLAIN(await_wait, "await_", "wait")
 PLAIN(await_recv, "arecv", "recv")
 WITH_VALUE(await_put, "aput", "put", "item")
+WITH_VALUE(await_put_obj, "aput", "put", "obj")
+WITH_VALUE(await_get_many, "aget_many", "get_many", "max")
+WITH_VALUE(await_put_many, "aput_many", "put_many", "items")
 WITH_VALUE(await_send, "asend", "send", "obj")
 WITH_VALUE(await_send_buffer, "asend_buffer", "send_buffer", "obj")
 
@@ -95,8 +98,7 @@ static PyObject *
 call_lazy(PyObject *op, lazy_name name, const char *operation)
 {
     PyObject *function = state_import(SharedObject_CAST(op)->state, name);
-    return function ? PyObject_CallFunction(function, operation ? "Os" : "O",
-                                            op, operation)
+    return function ? PyObject_CallFunction(function, "Os", op, operation)
                     : NULL;
 }
 
@@ -107,10 +109,16 @@ await_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 PyObject *
+await_release(PyObject *target, const char *name)
+{
+    return call_lazy(target, LAZY_ASYNC_RELEASE, name);
+}
+
+PyObject *
 await_exit(PyObject *op, PyObject *const *Py_UNUSED(args),
            Py_ssize_t Py_UNUSED(nargs))
 {
-    return call_lazy(op, LAZY_ASYNC_RELEASE, NULL);
+    return await_release(op, "release");
 }
 
 PyObject *

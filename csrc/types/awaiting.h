@@ -17,12 +17,18 @@ uint64_t actor_of_task(module_state *state);
 PyObject *await_operation(PyObject *target, const char *name, PyObject *value,
                           PyObject *timeout);
 
-// Methods of SharedObjects, METH_FASTCALL | METH_KEYWORDS: the twins of get, put,
-// join, acquire, wait, recv, send and send_buffer.
+// The end of "async with": calls the method of that name.
+PyObject *await_release(PyObject *target, const char *name);
+
+// Methods of SharedObjects, METH_FASTCALL | METH_KEYWORDS: the twins of get, put
+// (of an item, or an obj), join, acquire, wait, recv, send, send_buffer, get_many
+// and put_many.
 PyObject *await_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames);
 PyObject *await_put(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames);
+PyObject *await_put_obj(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                        PyObject *kwnames);
 PyObject *await_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
 PyObject *await_acquire(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
@@ -35,6 +41,10 @@ PyObject *await_send(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
 PyObject *await_send_buffer(PyObject *op, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
+PyObject *await_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames);
+PyObject *await_put_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames);
 
 // For "async with" what is acquired; METH_NOARGS and METH_FASTCALL.
 PyObject *await_enter(PyObject *op, PyObject *ignored);
@@ -53,6 +63,13 @@ PyObject *await_next_recv(PyObject *op);
         "aacquire", await_acquire,                 \
         "aacquire($self, /, timeout=None)\n--\n\n" \
         "acquire() for a task of an event loop, which owns it then.")
+#define AWAIT_MANY                                                  \
+    AWAIT_METHOD("aget_many", await_get_many,                       \
+                 "aget_many($self, /, max, timeout=None)\n--\n\n"   \
+                 "get_many() for a task of an event loop."),        \
+        AWAIT_METHOD("aput_many", await_put_many,                   \
+                     "aput_many($self, /, items, timeout=None)\n--" \
+                     "\n\nput_many() for a task of an event loop.")
 #define AWAIT_ENTER                                                          \
     {"__aenter__", await_enter, METH_NOARGS, NULL},                          \
     {                                                                        \

@@ -1,10 +1,12 @@
 #include "types/barrier_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/lock_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 #include <math.h>
 
@@ -156,7 +158,18 @@ attempt_wait(void *arg, cot_parker *parker, int64_t deadline_ns)
                                &own->outcome);
 }
 
-static const blocking_op wait_op = {can_go_on, attempt_wait};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_barrier_object(((barrier_wait_arg *)arg)->barrier);
+}
+
+static const blocking_op wait_op = {
+    can_go_on,
+    attempt_wait,
+    "wait",
+    object_of,
+};
 
 // Waits until the outcome is known; -1 with an exception set.
 static int
@@ -212,12 +225,10 @@ act(PyObject *op)
     return result ? 0 : -1;
 }
 
+// Once the outcome is known; -1 with an exception set.
 static int
-pass(PyObject *op, barrier_wait_arg *own, int64_t deadline_ns)
+pass(PyObject *op, barrier_wait_arg *own)
 {
-    if (wait_until(state_of(op), own, deadline_ns) < 0) {
-        return -1;
-    }
     bool passes = own->outcome == COT_BARRIER_PASSED;
     if (own->outcome == COT_BARRIER_LAST) {
         bool is_done = act(op) == 0;
@@ -231,6 +242,18 @@ pass(PyObject *op, barrier_wait_arg *own, int64_t deadline_ns)
         return -1;
     }
     return 0;
+}
+
+// A new reference: the barrier's own for who gives none.
+static PyObject *
+timeout_or_usual(PyObject *op, PyObject *timeout)
+{
+    double usual = cot_barrier_timeout(barrier_of(op));
+    if (timeout != NULL && timeout != Py_None) {
+        return Py_NewRef(timeout);
+    }
+    return usual == INFINITY ? Py_NewRef(Py_None)
+                             : PyFloat_FromDouble(usual > 0 ? usual : 0);
 }
 
 PyDoc_STRVAR(
@@ -253,10 +276,7 @@ barrier_wait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (parse_arguments(&wait, args, nargs, kwnames, values) < 0) {
         return NULL;
     }
-    PyObject *timeout = values[0] == NULL || values[0] == Py_None
-                            ? PyFloat_FromDouble(
-                                  cot_barrier_timeout(own.barrier))
-                            : Py_NewRef(values[0]);
+    PyObject *timeout = timeout_or_usual(op, values[0]);
     if (timeout == NULL) {
         return NULL;
     }
@@ -265,9 +285,84 @@ barrier_wait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (failed) {
         return NULL;
     }
-    failed = pass(op, &own, deadline_ns);
+    failed = wait_until(state_of(op), &own, deadline_ns) < 0
+             || pass(op, &own) < 0;
     cot_barrier_end(own.barrier, &own.wait);
     return failed ? NULL : PyLong_FromSize_t(own.wait.idx);
+}
+
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_wait(turn *own, PyObject *value)
+{
+    (void)value;
+    TURN_ROOM(own, barrier_wait_arg)->barrier = barrier_of(own->target);
+    return 0;
+}
+
+// While the last comer is at it nobody gives up.
+static bool
+is_late(turn *own)
+{
+    barrier_wait_arg *room = TURN_ROOM(own, barrier_wait_arg);
+    return cot_barrier_is_late(room->barrier, &room->wait);
+}
+
+static void
+drop_wait(turn *own)
+{
+    barrier_wait_arg *room = TURN_ROOM(own, barrier_wait_arg);
+    cot_barrier_end(room->barrier, &room->wait);
+}
+
+static PyObject *
+finish_wait(turn *own, cot_status status)
+{
+    barrier_wait_arg *room = TURN_ROOM(own, barrier_wait_arg);
+    int failed = 0;
+    if (status != COT_OK && status != COT_TIMED_OUT) {
+        raise_status(own->state, status);
+        failed = -1;
+    }
+    else {
+        if (status == COT_TIMED_OUT) {
+            room->outcome = COT_BARRIER_BROKEN;
+        }
+        failed = pass(own->target, room);
+    }
+    drop_wait(own);
+    return failed ? NULL : PyLong_FromSize_t(room->wait.idx);
+}
+
+const waitable waitable_barrier_wait = {
+    .name = "wait",
+    .op = &wait_op,
+    .begin = begin_wait,
+    .finish = finish_wait,
+    .drop = drop_wait,
+    .is_late = is_late,
+};
+
+PyDoc_STRVAR(await_doc,
+             "await_($self, /, timeout=None)\n--\n\n"
+             "wait() for a task of an event loop.\n\n"
+             "A task that is cancelled meanwhile breaks the barrier.");
+
+static PyObject *
+barrier_await(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
+{
+    static const signature await = {"await_", 0, 1, {"timeout"}};
+    PyObject *values[1];
+    if (parse_arguments(&await, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    PyObject *timeout = timeout_or_usual(op, values[0]);
+    PyObject *coroutine = timeout ? await_operation(op, "wait", NULL, timeout)
+                                  : NULL;
+    Py_XDECREF(timeout);
+    return coroutine;
 }
 
 // ---- all of them ---------------------------------------------------------
@@ -328,6 +423,8 @@ static PyMethodDef barrier_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, wait_doc},
     {"reset", barrier_reset, METH_NOARGS, reset_doc},
     {"abort", barrier_abort, METH_NOARGS, abort_doc},
+    {"await_", (PyCFunction)(void (*)(void))barrier_await,
+     METH_FASTCALL | METH_KEYWORDS, await_doc},
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
     {NULL},
 };

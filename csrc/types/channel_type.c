@@ -2,6 +2,7 @@
 
 #include "core/registry.h"
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/shared.h"
@@ -528,6 +529,84 @@ recv_channel_recv_nowait(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                       "nothing is in the channel");
 }
 
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_recv(turn *own, PyObject *value)
+{
+    (void)value;
+    TURN_ROOM(own, cot_channel_turn)->channel = channel_of(own->target);
+    return 0;
+}
+
+static PyObject *
+finish_recv(turn *own, cot_status status)
+{
+    cot_payload *payload = TURN_ROOM(own, cot_channel_turn)->payload;
+    return status == COT_OK ? decode_item(own->target, payload)
+                            : raise_from_channel(own->target, status);
+}
+
+const waitable waitable_channel_recv = {
+    .name = "recv",
+    .op = &channel_turn_recv_op,
+    .withdraw = cot_channel_withdraw_recv,
+    .begin = begin_recv,
+    .finish = finish_recv,
+    .undo = channel_undo_recv,
+};
+
+static int
+begin_payload(turn *own, PyObject *value, bool as_buffer)
+{
+    cot_channel_turn *send = TURN_ROOM(own, cot_channel_turn);
+    send->channel = channel_of(own->target);
+    send->payload = make_payload(own->target, value, as_buffer, NULL);
+    return send->payload ? 0 : -1;
+}
+
+static int
+begin_send(turn *own, PyObject *value)
+{
+    return begin_payload(own, value, false);
+}
+
+static int
+begin_send_buffer(turn *own, PyObject *value)
+{
+    return begin_payload(own, value, true);
+}
+
+static PyObject *
+finish_send(turn *own, cot_status status)
+{
+    if (status != COT_OK) {
+        channel_drop_send(own);
+        return raise_from_channel(own->target, status);
+    }
+    Py_RETURN_NONE;
+}
+
+const waitable waitable_channel_send = {
+    .name = "send",
+    .op = &channel_turn_send_op,
+    .withdraw = cot_channel_withdraw_send,
+    .begin = begin_send,
+    .finish = finish_send,
+    .drop = channel_drop_send,
+    .undo = channel_undo_send,
+};
+
+const waitable waitable_channel_send_buffer = {
+    .name = "send_buffer",
+    .op = &channel_turn_send_op,
+    .withdraw = cot_channel_withdraw_send,
+    .begin = begin_send_buffer,
+    .finish = finish_send,
+    .drop = channel_drop_send,
+    .undo = channel_undo_send,
+};
+
 // ---- the end, and attributes ---------------------------------------------
 
 PyDoc_STRVAR(recv_close_doc,
@@ -624,6 +703,9 @@ static PyMethodDef recv_channel_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, recv_doc},
     {"recv_nowait", (PyCFunction)(void (*)(void))recv_channel_recv_nowait,
      METH_FASTCALL | METH_KEYWORDS, recv_nowait_doc},
+    AWAIT_METHOD("arecv", await_recv,
+                 "arecv($self, /, timeout=None)\n--\n\n"
+                 "recv() for a task of an event loop."),
     {"close", (PyCFunction)(void (*)(void))channel_close,
      METH_FASTCALL | METH_KEYWORDS, recv_close_doc},
     {"__reduce__", channel_reduce, METH_NOARGS, reduce_doc},
@@ -676,6 +758,13 @@ static PyMethodDef send_channel_methods[] = {
     {"send_buffer_nowait",
      (PyCFunction)(void (*)(void))send_channel_send_buffer_nowait,
      METH_FASTCALL | METH_KEYWORDS, send_buffer_nowait_doc},
+    AWAIT_METHOD("asend", await_send,
+                 "asend($self, /, obj, timeout=None)\n--\n\n"
+                 "send() for a task of an event loop, as create() was told."),
+    AWAIT_METHOD("asend_buffer", await_send_buffer,
+                 "asend_buffer($self, /, obj, timeout=None)\n--\n\n"
+                 "send_buffer() for a task of an event loop, as create() was\n"
+                 "told."),
     {"close", (PyCFunction)(void (*)(void))channel_close,
      METH_FASTCALL | METH_KEYWORDS, send_close_doc},
     {"__reduce__", channel_reduce, METH_NOARGS, reduce_doc},

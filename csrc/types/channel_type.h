@@ -5,7 +5,7 @@
 #define COT_TYPES_CHANNEL_TYPE_H
 
 #include "core/channel.h"
-#include "types/state.h"
+#include "types/waitable.h"
 
 extern PyType_Spec cot_recv_channel_spec;
 extern PyType_Spec cot_send_channel_spec;
@@ -33,5 +33,13 @@ int channel_block_to_recv(module_state *state, cot_channel *channel,
 // its memory.  NULL with an exception set.
 cot_payload *channel_encode(module_state *state, PyObject *obj,
                             bool as_buffer);
+
+// A turn's receive and send (types/waitable.h), whose room is a cot_channel_turn:
+// what was received is put back, and what was not sent is destroyed.
+extern const blocking_op channel_turn_recv_op;
+extern const blocking_op channel_turn_send_op;
+void channel_undo_recv(turn *own, cot_status status);
+void channel_undo_send(turn *own, cot_status status);
+void channel_drop_send(turn *own);
 
 #endif

@@ -429,9 +429,14 @@ condition_notify_all(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef condition_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))condition_acquire,
-     METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"release", condition_release, METH_NOARGS, NULL},
-    {"locked", condition_locked, METH_NOARGS, NULL},
+     METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+               "Acquire the lock, as its own acquire().")},
+    {"release", condition_release, METH_NOARGS,
+     PyDoc_STR("release($self, /)\n--\n\nRelease the lock.")},
+    {"locked", condition_locked, METH_NOARGS,
+     PyDoc_STR("locked($self, /)\n--\n\n"
+               "Whether the lock is held: it may change at once.")},
     {"__enter__", condition_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))condition_exit, METH_FASTCALL,
      NULL},

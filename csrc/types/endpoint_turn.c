@@ -35,8 +35,8 @@ finish_recv(turn *own, cot_status status)
     return item;
 }
 
-static void
-undo_recv(turn *own, cot_status status)
+void
+channel_undo_recv(turn *own, cot_status status)
 {
     cot_channel_turn *recv = TURN_ROOM(own, cot_channel_turn);
     if (status == COT_OK) {
@@ -50,8 +50,8 @@ can_send(void *arg)
     return cot_channel_can_send(((cot_channel_turn *)arg)->channel);
 }
 
-static void
-drop_send(turn *own)
+void
+channel_drop_send(turn *own)
 {
     cot_payload_destroy(TURN_ROOM(own, cot_channel_turn)->payload);
 }
@@ -69,17 +69,17 @@ static PyObject *
 finish_send(turn *own, cot_status status)
 {
     if (status != COT_OK) {
-        drop_send(own);
+        channel_drop_send(own);
     }
     return answer_send(own->state, status);
 }
 
 // What was handed over has been sent.
-static void
-undo_send(turn *own, cot_status status)
+void
+channel_undo_send(turn *own, cot_status status)
 {
     if (status != COT_OK) {
-        drop_send(own);
+        channel_drop_send(own);
     }
 }
 
@@ -234,14 +234,14 @@ begin_send_buffer(turn *own, PyObject *value)
     return begin_payload(own, channel_encode(own->state, value, true));
 }
 
-static const blocking_op recv_op = {
+const blocking_op channel_turn_recv_op = {
     can_recv,
     cot_channel_attempt_recv,
     "recv",
     end_of,
 };
 
-static const blocking_op send_op = {
+const blocking_op channel_turn_send_op = {
     can_send,
     cot_channel_attempt_send,
     "send",
@@ -250,29 +250,29 @@ static const blocking_op send_op = {
 
 const waitable waitable_recv = {
     .name = "recv",
-    .op = &recv_op,
+    .op = &channel_turn_recv_op,
     .withdraw = cot_channel_withdraw_recv,
     .begin = begin_recv,
     .finish = finish_recv,
-    .undo = undo_recv,
+    .undo = channel_undo_recv,
 };
 
 const waitable waitable_send = {
     .name = "send",
-    .op = &send_op,
+    .op = &channel_turn_send_op,
     .withdraw = cot_channel_withdraw_send,
     .begin = begin_send,
     .finish = finish_send,
-    .drop = drop_send,
-    .undo = undo_send,
+    .drop = channel_drop_send,
+    .undo = channel_undo_send,
 };
 
 const waitable waitable_send_buffer = {
     .name = "send_buffer",
-    .op = &send_op,
+    .op = &channel_turn_send_op,
     .withdraw = cot_channel_withdraw_send,
     .begin = begin_send_buffer,
     .finish = finish_send,
-    .drop = drop_send,
-    .undo = undo_send,
+    .drop = channel_drop_send,
+    .undo = channel_undo_send,
 };

@@ -2,6 +2,7 @@
 
 #include "core/registry.h"
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/queue_type.h"
@@ -231,6 +232,15 @@ raise_late(PyObject *op, cot_status status, lazy_name name, const char *what)
 }
 
 static PyObject *
+answer_put(PyObject *op, cot_status status)
+{
+    if (status != COT_OK) {
+        return raise_late(op, status, LAZY_QUEUE_FULL, "full");
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 put_item(PyObject *op, PyObject *item, int64_t deadline_ns,
          cot_queue_rules rules)
 {
@@ -242,10 +252,7 @@ put_item(PyObject *op, PyObject *item, int64_t deadline_ns,
                < 0) {
         return NULL;
     }
-    if (status != COT_OK) {
-        return raise_late(op, status, LAZY_QUEUE_FULL, "full");
-    }
-    Py_RETURN_NONE;
+    return answer_put(op, status);
 }
 
 PyDoc_STRVAR(
@@ -318,6 +325,20 @@ resolve_unbound(module_state *state, const cot_payload *payload)
                       "item's original interpreter destroyed");
 }
 
+// Adopts the payload, if the status is COT_OK.
+static PyObject *
+answer_get(PyObject *op, cot_status status, cot_payload *payload)
+{
+    if (status != COT_OK) {
+        return raise_late(op, status, LAZY_QUEUE_EMPTY, "empty");
+    }
+    PyObject *item = payload->format == COT_UNBOUND
+                         ? resolve_unbound(state_of(op), payload)
+                         : cot_decode(&state_of(op)->codec, payload);
+    cot_payload_destroy(payload);
+    return item;
+}
+
 static PyObject *
 get_item(PyObject *op, int64_t deadline_ns)
 {
@@ -328,14 +349,7 @@ get_item(PyObject *op, int64_t deadline_ns)
         < 0) {
         return NULL;
     }
-    if (status != COT_OK) {
-        return raise_late(op, status, LAZY_QUEUE_EMPTY, "empty");
-    }
-    PyObject *item = payload->format == COT_UNBOUND
-                         ? resolve_unbound(state, payload)
-                         : cot_decode(&state->codec, payload);
-    cot_payload_destroy(payload);
-    return item;
+    return answer_get(op, status, payload);
 }
 
 PyDoc_STRVAR(get_doc,
@@ -367,6 +381,56 @@ queue_get_nowait(PyObject *op, PyObject *Py_UNUSED(ignored))
     return get_item(op, COT_NOW);
 }
 
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_put(turn *own, PyObject *item)
+{
+    cot_queue *queue = queue_of(own->target);
+    cot_payload *payload = encode_item(own->state, item,
+                                       cot_queue_get_rules(queue));
+    queue_begin_turn(own, queue, payload);
+    return payload ? 0 : -1;
+}
+
+static PyObject *
+finish_put(turn *own, cot_status status)
+{
+    if (status != COT_OK) {
+        queue_drop_turn(own);
+    }
+    return answer_put(own->target, status);
+}
+
+const waitable waitable_interpreter_queue_put = {
+    .name = "put",
+    .op = &queue_put_op,
+    .begin = begin_put,
+    .finish = finish_put,
+    .drop = queue_drop_turn,
+};
+
+static int
+begin_get(turn *own, PyObject *value)
+{
+    (void)value;
+    queue_begin_turn(own, queue_of(own->target), NULL);
+    return 0;
+}
+
+static PyObject *
+finish_get(turn *own, cot_status status)
+{
+    return answer_get(own->target, status, queue_turn_payload(own));
+}
+
+const waitable waitable_interpreter_queue_get = {
+    .name = "get",
+    .op = &queue_get_op,
+    .begin = begin_get,
+    .finish = finish_get,
+};
+
 // ---- attributes ----------------------------------------------------------
 
 static PyObject *
@@ -392,6 +456,12 @@ static PyMethodDef queue_methods[] = {
     {"get", (PyCFunction)(void (*)(void))queue_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
     {"get_nowait", queue_get_nowait, METH_NOARGS, get_nowait_doc},
+    AWAIT_METHOD("aput", await_put_obj,
+                 "aput($self, /, obj, timeout=None)\n--\n\n"
+                 "put() for a task of an event loop, as create() was told."),
+    AWAIT_METHOD("aget", await_get,
+                 "aget($self, /, timeout=None)\n--\n\n"
+                 "get() for a task of an event loop."),
     {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
     {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
     {"full", queue_full, METH_NOARGS, queue_full_doc},

@@ -1,9 +1,11 @@
 #include "types/once_type.h"
 
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/lock_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 typedef struct {
     SharedObject shared;
@@ -103,68 +105,123 @@ attempt_enter(void *arg, cot_parker *parker, int64_t deadline_ns)
                           &own->outcome);
 }
 
-static const blocking_op enter_op = {can_enter, attempt_enter};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_once_object(((entry *)arg)->once);
+}
 
-// Waits until nobody is at it: 1 if the caller is to do it, 0 if it is done; -1
-// with an exception set.
+static const blocking_op call_op = {
+    can_enter,
+    attempt_enter,
+    "call",
+    object_of,
+};
+
+static const blocking_op get_op = {
+    can_enter,
+    attempt_enter,
+    "get",
+    object_of,
+};
+
+// -1 with an exception set.
 static int
-enter(PyObject *op, PyObject *timeout)
+refuse_inside(const char *who)
+{
+    PyErr_Format(PyExc_RuntimeError,
+                 "this %s is inside the call that the Once is for: it would "
+                 "wait for itself",
+                 who);
+    return -1;
+}
+
+// 1 if the caller is to do it, 0 if it is done; -1 with an exception set.
+static int
+answer_enter(module_state *state, const entry *own, cot_status status)
+{
+    if (status != COT_OK) {
+        raise_status(state, status);
+        return -1;
+    }
+    if (own->outcome == COT_ONCE_INSIDE) {
+        return refuse_inside(cot_owner_is_task(own->owner) ? "task"
+                                                           : "thread");
+    }
+    return own->outcome == COT_ONCE_MINE;
+}
+
+// Whether that actor of this interpreter is at it.
+static bool
+is_inside(PyObject *op, uint64_t actor)
+{
+    cot_owner owner;
+    return cot_once_holder(once_of(op), &owner) && owner.actor == actor
+           && owner.home == cot_home_id(state_of(op)->home);
+}
+
+// Waits until nobody is at it, and answers so.
+static int
+enter(PyObject *op, const once_call_args *call)
 {
     module_state *state = state_of(op);
     entry own = {.once = once_of(op), .owner = owner_here(state)};
     int64_t deadline_ns;
     cot_status status;
-    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0) {
+    if (deadline_from_timeout(call->timeout, true, &deadline_ns) < 0) {
         return -1;
     }
     if (cot_once_is_done(own.once)) {
         return 0;
     }
-    if (cot_block(state, &enter_op, &own, deadline_ns, &status) < 0) {
+    if (state->has_actors && is_inside(op, actor_of_task(state))) {
+        return refuse_inside("task");
+    }
+    if (cot_block(state, call->keeps_value ? &get_op : &call_op, &own,
+                  deadline_ns, &status)
+        < 0) {
         return -1;
     }
-    if (status != COT_OK) {
-        raise_status(state, status);
-        return -1;
+    return answer_enter(state, &own, status);
+}
+
+// What was to be done has given the value: it is done, or, if that is to be kept
+// and cannot be, it failed (-1 with an exception set).
+static int
+finish(PyObject *op, PyObject *value, bool keeps_value)
+{
+    module_state *state = state_of(op);
+    cot_payload *payload = NULL;
+    if (keeps_value) {
+        payload = cot_encode(&state->codec, value);
+        if (payload == NULL) {
+            raise_not_shareable(state, "value not shareable");
+            cot_once_fail(once_of(op));
+            return -1;
+        }
+        Py_XSETREF(OnceObject_CAST(op)->value, Py_NewRef(value));
     }
-    if (own.outcome == COT_ONCE_INSIDE) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "this thread is inside the call that the Once is for: "
-                        "it would wait for itself");
-        return -1;
-    }
-    return own.outcome == COT_ONCE_MINE;
+    cot_once_finish(once_of(op), payload);
+    return 0;
 }
 
 // What the caller is to do.
 static int
 run(PyObject *op, const once_call_args *call)
 {
-    module_state *state = state_of(op);
-    cot_payload *payload = NULL;
     PyObject *value = PyObject_Vectorcall(call->args[0], call->args + 1,
                                           (size_t)call->nargs - 1, NULL);
-    if (value != NULL && call->keeps_value) {
-        payload = cot_encode(&state->codec, value);
-        if (payload == NULL) {
-            Py_CLEAR(value);
-            raise_not_shareable(state, "value not shareable");
-        }
-    }
     if (value == NULL) {
         cot_once_fail(once_of(op));
         return -1;
     }
-    if (call->keeps_value) {
-        Py_XSETREF(OnceObject_CAST(op)->value, Py_NewRef(value));
-    }
-    cot_once_finish(once_of(op), payload);
+    int failed = finish(op, value, call->keeps_value);
     Py_DECREF(value);
-    return 0;
+    return failed;
 }
 
 static int
-do_once(PyObject *op, const once_call_args *call)
+check_function(const once_call_args *call)
 {
     if (call->nargs < 1) {
         PyErr_SetString(PyExc_TypeError, "missing required argument: 'f'");
@@ -175,7 +232,16 @@ do_once(PyObject *op, const once_call_args *call)
                      Py_TYPE(call->args[0])->tp_name);
         return -1;
     }
-    int is_mine = enter(op, call->timeout);
+    return 0;
+}
+
+static int
+do_once(PyObject *op, const once_call_args *call)
+{
+    if (check_function(call) < 0) {
+        return -1;
+    }
+    int is_mine = enter(op, call);
     return is_mine > 0 ? run(op, call) : is_mine;
 }
 
@@ -247,23 +313,11 @@ once_tp_call(PyObject *op, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(
-    get_doc,
-    "get($self, f, /, *args, timeout=None)\n--\n\n"
-    "The one value: f(*args), called unless that was done before.\n\n"
-    "As call(), but the value is kept.  It is sent to each interpreter that\n"
-    "asks, once; if it cannot be, NotShareableError is raised, and the call\n"
-    "counts as failed.  Raises RuntimeError if call() did it.");
-
+// What was kept, in this interpreter: a new reference.
 static PyObject *
-once_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-         PyObject *kwnames)
+receive_value(PyObject *op)
 {
     OnceObject *self = OnceObject_CAST(op);
-    once_call_args call = {.keeps_value = true};
-    if (parse(args, nargs, kwnames, &call) < 0 || do_once(op, &call) < 0) {
-        return NULL;
-    }
     if (self->value != NULL) {
         return Py_NewRef(self->value);
     }
@@ -284,10 +338,126 @@ once_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return Py_NewRef(self->value);
 }
 
+PyDoc_STRVAR(
+    get_doc,
+    "get($self, f, /, *args, timeout=None)\n--\n\n"
+    "The one value: f(*args), called unless that was done before.\n\n"
+    "As call(), but the value is kept.  It is sent to each interpreter that\n"
+    "asks, once; if it cannot be, NotShareableError is raised, and the call\n"
+    "counts as failed.  Raises RuntimeError if call() did it.");
+
+static PyObject *
+once_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+         PyObject *kwnames)
+{
+    once_call_args call = {.keeps_value = true};
+    if (parse(args, nargs, kwnames, &call) < 0 || do_once(op, &call) < 0) {
+        return NULL;
+    }
+    return receive_value(op);
+}
+
 static PyObject *
 once_get_done(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(cot_once_is_done(once_of(op)));
+}
+
+// ---- without a thread ----------------------------------------------------
+
+// A thread that is inside the call, and now runs a loop, would wait for its task.
+static int
+begin_enter(turn *own, PyObject *value)
+{
+    (void)value;
+    TURN_ROOM(own, entry)->once = once_of(own->target);
+    TURN_ROOM(own, entry)->owner = own->owner;
+    return is_inside(own->target, owner_here(own->state).actor)
+               ? refuse_inside("thread")
+               : 0;
+}
+
+static PyObject *
+finish_enter(turn *own, cot_status status)
+{
+    int is_mine = answer_enter(own->state, TURN_ROOM(own, entry), status);
+    return is_mine < 0 ? NULL : PyBool_FromLong(is_mine);
+}
+
+const waitable waitable_once_call = {
+    .name = "enter_call",
+    .op = &call_op,
+    .begin = begin_enter,
+    .finish = finish_enter,
+};
+
+const waitable waitable_once_get = {
+    .name = "enter_get",
+    .op = &get_op,
+    .begin = begin_enter,
+    .finish = finish_enter,
+};
+
+// A coroutine, which enters, and then finishes or fails.
+static PyObject *
+await_once(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+           PyObject *kwnames, bool keeps_value)
+{
+    once_call_args call = {0};
+    if (parse(args, nargs, kwnames, &call) < 0 || check_function(&call) < 0) {
+        return NULL;
+    }
+    PyObject *perform = state_import(state_of(op), LAZY_ASYNC_ONCE);
+    PyObject *given = perform ? PyTuple_New(nargs) : NULL;
+    if (given == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(given, i, Py_NewRef(args[i]));
+    }
+    return PyObject_CallFunction(perform, "OOON", op,
+                                 keeps_value ? Py_True : Py_False,
+                                 call.timeout ? call.timeout : Py_None, given);
+}
+
+static PyObject *
+once_await_call(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
+{
+    return await_once(op, args, nargs, kwnames, false);
+}
+
+static PyObject *
+once_await_get(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+               PyObject *kwnames)
+{
+    return await_once(op, args, nargs, kwnames, true);
+}
+
+// What the coroutine calls.
+static PyObject *
+once_finish(PyObject *op, PyObject *args)
+{
+    PyObject *value;
+    int keeps_value;
+    if (!PyArg_ParseTuple(args, "Op:_finish", &value, &keeps_value)
+        || finish(op, value, keeps_value) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+once_fail(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    cot_once_fail(once_of(op));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+once_receive(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return receive_value(op);
 }
 
 // ---- type ----------------------------------------------------------------
@@ -303,6 +473,17 @@ static PyMethodDef once_methods[] = {
     {"get", (PyCFunction)(void (*)(void))once_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    AWAIT_METHOD("acall", once_await_call,
+                 "acall($self, f, /, *args, timeout=None)\n--\n\n"
+                 "call() for a task of an event loop.\n\n"
+                 "A coroutine that f(*args) returns is awaited.  If the task\n"
+                 "is cancelled meanwhile, the call has failed."),
+    AWAIT_METHOD("aget", once_await_get,
+                 "aget($self, f, /, *args, timeout=None)\n--\n\n"
+                 "get() for a task of an event loop, as acall()."),
+    {"_finish", once_finish, METH_VARARGS, NULL},
+    {"_fail", once_fail, METH_NOARGS, NULL},
+    {"_receive", once_receive, METH_NOARGS, NULL},
     {NULL},
 };
 

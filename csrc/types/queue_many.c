@@ -5,6 +5,7 @@
 #include "types/errors.h"
 #include "types/queue_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 #include <string.h>
 
@@ -203,6 +204,20 @@ decode_items(module_state *state, transfer *get)
     return items;
 }
 
+// -1 with an exception set.
+static Py_ssize_t
+max_from(PyObject *value)
+{
+    Py_ssize_t max = PyNumber_AsSsize_t(value, NULL);
+    if (max >= 1) {
+        return max;
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "max must be at least 1");
+    }
+    return -1;
+}
+
 const char queue_get_many_doc[] = PyDoc_STR(
     "get_many($self, /, max, timeout=None)\n--\n\n"
     "Remove and return the next items as a list: one or more, up to max.\n\n"
@@ -222,11 +237,8 @@ queue_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         || deadline_from_timeout(values[1], false, &deadline_ns) < 0) {
         return NULL;
     }
-    Py_ssize_t max = PyNumber_AsSsize_t(values[0], NULL);
-    if (max < 1) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "max must be at least 1");
-        }
+    Py_ssize_t max = max_from(values[0]);
+    if (max < 0) {
         return NULL;
     }
     transfer get = {.queue = queue_of(op), .max = (size_t)max};
@@ -240,3 +252,70 @@ queue_get_many(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     cot_batch_clear(&get.batch);
     return items;
 }
+
+// ---- without a thread ----------------------------------------------------
+
+static void
+drop_turn(turn *own)
+{
+    cot_batch_clear(&TURN_ROOM(own, transfer)->batch);
+}
+
+static int
+begin_put(turn *own, PyObject *items)
+{
+    transfer *put = TURN_ROOM(own, transfer);
+    put->queue = queue_of(own->target);
+    if (add_items(own->target, items, &put->batch) < 0
+        || check_room(put->queue, put->batch.len) < 0) {
+        drop_turn(own);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+finish_put(turn *own, cot_status status)
+{
+    drop_turn(own);
+    if (status != COT_OK) {
+        return raise_from_queue(own->state, status, LAZY_FULL);
+    }
+    Py_RETURN_NONE;
+}
+
+const waitable waitable_queue_put_many = {
+    .name = "put_many",
+    .op = &put_op,
+    .begin = begin_put,
+    .finish = finish_put,
+    .drop = drop_turn,
+};
+
+static int
+begin_get(turn *own, PyObject *value)
+{
+    transfer *get = TURN_ROOM(own, transfer);
+    Py_ssize_t max = max_from(value);
+    get->queue = queue_of(own->target);
+    get->max = (size_t)max;
+    return max < 0 ? -1 : 0;
+}
+
+static PyObject *
+finish_get(turn *own, cot_status status)
+{
+    if (status != COT_OK) {
+        return raise_from_queue(own->state, status, LAZY_EMPTY);
+    }
+    PyObject *items = decode_items(own->state, TURN_ROOM(own, transfer));
+    drop_turn(own);
+    return items;
+}
+
+const waitable waitable_queue_get_many = {
+    .name = "get_many",
+    .op = &get_op,
+    .begin = begin_get,
+    .finish = finish_get,
+};

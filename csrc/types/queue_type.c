@@ -7,7 +7,6 @@
 #include "types/priority_queue_type.h"
 #include "types/queue_many.h"
 #include "types/shared.h"
-#include "types/waitable.h"
 
 #include "port/memory.h"
 
@@ -165,10 +164,10 @@ queue_of_join(void *arg)
     return cot_queue_object(arg);
 }
 
-static const blocking_op put_op = {can_put, attempt_put, "put",
-                                   queue_of_transfer};
-static const blocking_op get_op = {can_get, attempt_get, "get",
-                                   queue_of_transfer};
+const blocking_op queue_put_op = {can_put, attempt_put, "put",
+                                  queue_of_transfer};
+const blocking_op queue_get_op = {can_get, attempt_get, "get",
+                                  queue_of_transfer};
 static const blocking_op join_op = {is_done, attempt_join, "join",
                                     queue_of_join};
 
@@ -187,7 +186,7 @@ queue_block_to_put(module_state *state, cot_queue *queue, cot_payload *payload,
                    int64_t deadline_ns, cot_status *status)
 {
     transfer put = {queue, payload};
-    int failed = cot_block(state, &put_op, &put, deadline_ns, status);
+    int failed = cot_block(state, &queue_put_op, &put, deadline_ns, status);
     if (failed || *status != COT_OK) {
         cot_payload_destroy(payload);
     }
@@ -199,7 +198,7 @@ queue_block_to_get(module_state *state, cot_queue *queue, int64_t deadline_ns,
                    cot_status *status, cot_payload **payload)
 {
     transfer get = {.queue = queue};
-    int failed = cot_block(state, &get_op, &get, deadline_ns, status);
+    int failed = cot_block(state, &queue_get_op, &get, deadline_ns, status);
     *payload = get.payload;
     return failed;
 }
@@ -359,55 +358,66 @@ queue_get_nowait(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 // ---- without a thread ----------------------------------------------------
 
+void
+queue_begin_turn(turn *own, cot_queue *queue, cot_payload *payload)
+{
+    *TURN_ROOM(own, transfer) = (transfer){queue, payload};
+}
+
+void
+queue_drop_turn(turn *own)
+{
+    cot_payload_destroy(TURN_ROOM(own, transfer)->payload);
+}
+
+cot_payload *
+queue_turn_payload(turn *own)
+{
+    return TURN_ROOM(own, transfer)->payload;
+}
+
 static int
 begin_put(turn *own, PyObject *item)
 {
-    transfer *put = TURN_ROOM(own, transfer);
-    put->queue = queue_of(own->target);
-    put->payload = queue_encode(own->target, item, -1);
-    return put->payload ? 0 : -1;
-}
-
-static void
-drop_put(turn *own)
-{
-    cot_payload_destroy(TURN_ROOM(own, transfer)->payload);
+    cot_payload *payload = queue_encode(own->target, item, -1);
+    queue_begin_turn(own, queue_of(own->target), payload);
+    return payload ? 0 : -1;
 }
 
 static PyObject *
 finish_put(turn *own, cot_status status)
 {
     if (status != COT_OK) {
-        drop_put(own);
+        queue_drop_turn(own);
     }
     return answer_put(own->state, status);
 }
 
 const waitable waitable_queue_put = {
     .name = "put",
-    .op = &put_op,
+    .op = &queue_put_op,
     .begin = begin_put,
     .finish = finish_put,
-    .drop = drop_put,
+    .drop = queue_drop_turn,
 };
 
 static int
 begin_get(turn *own, PyObject *value)
 {
     (void)value;
-    TURN_ROOM(own, transfer)->queue = queue_of(own->target);
+    queue_begin_turn(own, queue_of(own->target), NULL);
     return 0;
 }
 
 static PyObject *
 finish_get(turn *own, cot_status status)
 {
-    return answer_get(own->state, status, TURN_ROOM(own, transfer)->payload);
+    return answer_get(own->state, status, queue_turn_payload(own));
 }
 
 const waitable waitable_queue_get = {
     .name = "get",
-    .op = &get_op,
+    .op = &queue_get_op,
     .begin = begin_get,
     .finish = finish_get,
 };
@@ -601,6 +611,7 @@ static PyMethodDef simple_queue_methods[] = {
     AWAIT_METHOD("aput", await_put,
                  "aput($self, /, item, timeout=None)\n--\n\n"
                  "put() for a task of an event loop."),
+    AWAIT_MANY,
     {"qsize", queue_qsize, METH_NOARGS, queue_qsize_doc},
     {"empty", queue_empty, METH_NOARGS, queue_empty_doc},
     {"__reduce__", queue_reduce, METH_NOARGS, reduce_doc},
@@ -626,6 +637,7 @@ static PyMethodDef queue_methods[] = {
     AWAIT_METHOD("aput", await_put,
                  "aput($self, /, item, timeout=None)\n--\n\n"
                  "put() for a task of an event loop."),
+    AWAIT_MANY,
     AWAIT_METHOD("ajoin", await_join,
                  "ajoin($self, /, timeout=None)\n--\n\n"
                  "join() for a task of an event loop."),

@@ -5,7 +5,7 @@
 #define COT_TYPES_QUEUE_TYPE_H
 
 #include "core/queue.h"
-#include "types/state.h"
+#include "types/waitable.h"
 
 extern PyType_Spec cot_queue_spec;
 extern PyType_Spec cot_lifo_queue_spec;    // derives from Queue
@@ -27,6 +27,14 @@ int queue_block_to_put(module_state *state, cot_queue *queue,
 int queue_block_to_get(module_state *state, cot_queue *queue,
                        int64_t deadline_ns, cot_status *status,
                        cot_payload **payload);
+
+// A turn's put (of the payload, adopted) and get (NULL), and dropping it
+// (types/waitable.h).  The payload, lent until the turn is over.
+extern const blocking_op queue_put_op;
+extern const blocking_op queue_get_op;
+void queue_begin_turn(turn *own, cot_queue *queue, cot_payload *payload);
+void queue_drop_turn(turn *own);
+cot_payload *queue_turn_payload(turn *own);
 
 // Methods and an attribute of all that stands for a core queue.
 extern const char queue_qsize_doc[];

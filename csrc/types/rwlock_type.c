@@ -1,10 +1,12 @@
 #include "types/rwlock_type.h"
 
 #include "types/arguments.h"
+#include "types/awaiting.h"
 #include "types/blocking.h"
 #include "types/errors.h"
 #include "types/lock_type.h"
 #include "types/shared.h"
+#include "types/waitable.h"
 
 static cot_rwlock *
 rwlock_of(PyObject *op)
@@ -18,10 +20,18 @@ state_of(PyObject *op)
     return SharedObject_CAST(op)->state;
 }
 
+// Who writes, if it is this thread or the task that runs on it now; else the
+// thread.
 static cot_owner
 owner_of(PyObject *op)
 {
-    return owner_here(state_of(op));
+    const cot_rwlock *lock = rwlock_of(op);
+    cot_owner here = owner_here(state_of(op));
+    if (!state_of(op)->has_actors || cot_rwlock_is_written_by(lock, here)) {
+        return here;
+    }
+    cot_owner task = {here.home, actor_of_task(state_of(op))};
+    return cot_rwlock_is_written_by(lock, task) ? task : here;
 }
 
 // ---- life ----------------------------------------------------------------
@@ -74,38 +84,75 @@ attempt_acquire(void *arg, cot_parker *parker, int64_t deadline_ns)
                               deadline_ns);
 }
 
-static const blocking_op acquire_op = {can_acquire, attempt_acquire};
+static cot_object *
+object_of(void *arg)
+{
+    return cot_rwlock_object(((acquisition *)arg)->lock);
+}
+
+static const blocking_op read_op = {
+    can_acquire,
+    attempt_acquire,
+    "acquire_read",
+    object_of,
+};
+
+static const blocking_op write_op = {
+    can_acquire,
+    attempt_acquire,
+    "acquire_write",
+    object_of,
+};
+
+// -1 with an exception set.
+static int
+refuse_own(const cot_rwlock *lock, cot_owner owner)
+{
+    if (!cot_rwlock_is_written_by(lock, owner)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "this %s holds the lock to write: it would wait for itself",
+                 cot_owner_is_task(owner) ? "task" : "thread");
+    return -1;
+}
 
 static PyObject *
-acquire_until(PyObject *op, cot_rwlock_side side, int64_t deadline_ns)
+answer_acquire(module_state *state, cot_status status)
 {
-    acquisition own = {rwlock_of(op), {.side = side}, owner_of(op)};
-    cot_status status = attempt_acquire(&own, NULL, COT_NOW);
-    if (status == COT_TIMED_OUT && deadline_ns != COT_NOW) {
-        if (cot_rwlock_is_written_by(own.lock, own.owner)) {
-            PyErr_SetString(PyExc_RuntimeError,
-                            "this thread holds the lock to write: it would "
-                            "wait for itself");
-            return NULL;
-        }
-        int failed = cot_block(state_of(op), &acquire_op, &own, deadline_ns,
-                               &status);
-        cot_rwlock_end(own.lock, &own.wait);
-        if (failed) {
-            return NULL;
-        }
-    }
     if (status != COT_OK && status != COT_TIMED_OUT) {
-        raise_status(state_of(op), status);
+        raise_status(state, status);
         return NULL;
     }
     return PyBool_FromLong(status == COT_OK);
 }
 
 static PyObject *
+acquire_until(PyObject *op, cot_rwlock_side side, int64_t deadline_ns)
+{
+    module_state *state = state_of(op);
+    acquisition own = {rwlock_of(op), {.side = side}, owner_here(state)};
+    cot_status status = attempt_acquire(&own, NULL, COT_NOW);
+    if (status == COT_TIMED_OUT && deadline_ns != COT_NOW) {
+        if (refuse_own(own.lock, owner_of(op)) < 0) {
+            return NULL;
+        }
+        int failed = cot_block(state, side == COT_READ ? &read_op : &write_op,
+                               &own, deadline_ns, &status);
+        cot_rwlock_end(own.lock, &own.wait);
+        if (failed) {
+            return NULL;
+        }
+    }
+    return answer_acquire(state, status);
+}
+
+static PyObject *
 release(PyObject *op, cot_rwlock_side side)
 {
-    if (cot_rwlock_release(rwlock_of(op), side, owner_of(op)) != COT_OK) {
+    cot_owner owner = side == COT_READ ? owner_here(state_of(op))
+                                       : owner_of(op);
+    if (cot_rwlock_release(rwlock_of(op), side, owner) != COT_OK) {
         PyErr_Format(PyExc_RuntimeError, "cannot release un-acquired %s lock",
                      side == COT_READ ? "read" : "write");
         return NULL;
@@ -173,13 +220,97 @@ rwlock_release_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(release_write_doc,
              "release_write($self, /)\n--\n\n"
              "Let go of the write hold.\n\n"
-             "Raises RuntimeError if this thread of this interpreter has it\n"
-             "not.");
+             "Raises RuntimeError if neither this thread of this interpreter\n"
+             "nor the task that runs on it has it.");
 
 static PyObject *
 rwlock_release_write(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     return release(op, COT_WRITE);
+}
+
+// ---- without a thread ----------------------------------------------------
+
+static int
+begin_turn(turn *own, PyObject *lock, cot_rwlock_side side)
+{
+    *TURN_ROOM(own, acquisition) = (acquisition){
+        rwlock_of(lock),
+        {.side = side},
+        own->owner,
+    };
+    return refuse_own(rwlock_of(lock), own->owner);
+}
+
+static int
+begin_read(turn *own, PyObject *value)
+{
+    (void)value;
+    return begin_turn(own, own->target, COT_READ);
+}
+
+static int
+begin_write(turn *own, PyObject *value)
+{
+    (void)value;
+    return begin_turn(own, own->target, COT_WRITE);
+}
+
+static void
+drop_turn(turn *own)
+{
+    acquisition *room = TURN_ROOM(own, acquisition);
+    cot_rwlock_end(room->lock, &room->wait);
+}
+
+static PyObject *
+finish_turn(turn *own, cot_status status)
+{
+    drop_turn(own);
+    return answer_acquire(own->state, status);
+}
+
+const waitable waitable_rwlock_read = {
+    .name = "acquire_read",
+    .op = &read_op,
+    .begin = begin_read,
+    .finish = finish_turn,
+    .drop = drop_turn,
+};
+
+const waitable waitable_rwlock_write = {
+    .name = "acquire_write",
+    .op = &write_op,
+    .begin = begin_write,
+    .finish = finish_turn,
+    .drop = drop_turn,
+};
+
+static PyObject *
+await_side(PyObject *op, const signature *expected, const char *name,
+           PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *values[1];
+    if (parse_arguments(expected, args, nargs, kwnames, values) < 0) {
+        return NULL;
+    }
+    return await_operation(op, name, NULL, values[0]);
+}
+
+static PyObject *
+rwlock_await_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *kwnames)
+{
+    static const signature expected = {"aacquire_read", 0, 1, {"timeout"}};
+    return await_side(op, &expected, "acquire_read", args, nargs, kwnames);
+}
+
+static PyObject *
+rwlock_await_write(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    static const signature expected = {"aacquire_write", 0, 1, {"timeout"}};
+    return await_side(op, &expected, "acquire_write", args, nargs, kwnames);
 }
 
 // ---- context managers ----------------------------------------------------
@@ -236,6 +367,43 @@ hold_exit(PyObject *op, PyObject *const *Py_UNUSED(args),
     return release(HoldObject_CAST(op)->lock, HoldObject_CAST(op)->side);
 }
 
+static PyObject *
+hold_await_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    const HoldObject *self = HoldObject_CAST(op);
+    return await_operation(
+        self->lock, self->side == COT_READ ? "acquire_read" : "acquire_write",
+        NULL, NULL);
+}
+
+static PyObject *
+hold_await_exit(PyObject *op, PyObject *const *Py_UNUSED(args),
+                Py_ssize_t Py_UNUSED(nargs))
+{
+    const HoldObject *self = HoldObject_CAST(op);
+    return await_release(self->lock, self->side == COT_READ ? "release_read"
+                                                            : "release_write");
+}
+
+// As a case of select: the lock is held then, and let go of by its release.
+static int
+begin_hold(turn *own, PyObject *value)
+{
+    (void)value;
+    const HoldObject *hold = HoldObject_CAST(own->target);
+    own->how = hold->side == COT_READ ? &waitable_rwlock_read
+                                      : &waitable_rwlock_write;
+    return begin_turn(own, hold->lock, hold->side);
+}
+
+const waitable waitable_rwlock_hold = {
+    .name = "acquire",
+    .op = &read_op,
+    .begin = begin_hold,
+    .finish = finish_turn,
+    .drop = drop_turn,
+};
+
 static int
 hold_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -257,6 +425,9 @@ hold_dealloc(PyObject *op)
 static PyMethodDef hold_methods[] = {
     {"__enter__", hold_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))hold_exit, METH_FASTCALL, NULL},
+    {"__aenter__", hold_await_enter, METH_NOARGS, NULL},
+    {"__aexit__", (PyCFunction)(void (*)(void))hold_await_exit, METH_FASTCALL,
+     NULL},
     {NULL},
 };
 
@@ -289,6 +460,13 @@ static PyMethodDef rwlock_methods[] = {
     {"acquire_write", (PyCFunction)(void (*)(void))rwlock_acquire_write,
      METH_FASTCALL | METH_KEYWORDS, acquire_write_doc},
     {"release_write", rwlock_release_write, METH_NOARGS, release_write_doc},
+    AWAIT_METHOD("aacquire_read", rwlock_await_read,
+                 "aacquire_read($self, /, timeout=None)\n--\n\n"
+                 "acquire_read() for a task of an event loop."),
+    AWAIT_METHOD("aacquire_write", rwlock_await_write,
+                 "aacquire_write($self, /, timeout=None)\n--\n\n"
+                 "acquire_write() for a task of an event loop, which owns it\n"
+                 "then."),
     {"__reduce__", lock_reduce, METH_NOARGS, NULL},
     {NULL},
 };

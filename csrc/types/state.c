@@ -40,6 +40,7 @@ static const struct {
     [LAZY_ASYNC_RELEASE] = {"coterie._aio", "release"},
     [LAZY_ASYNC_NEXT] = {"coterie._aio", "next_item"},
     [LAZY_ASYNC_CONDITION] = {"coterie._aio", "wait_condition"},
+    [LAZY_ASYNC_ONCE] = {"coterie._aio", "do_once"},
     [LAZY_CLOSED] = {"coterie.channel", "Closed"},
     [LAZY_CHANNEL_NOT_FOUND] = {CHANNELS, "ChannelNotFoundError"},
     [LAZY_CHANNEL_CLOSED] = {CHANNELS, "ChannelClosedError"},

@@ -56,6 +56,7 @@ typedef enum {
     LAZY_ASYNC_RELEASE,
     LAZY_ASYNC_NEXT,
     LAZY_ASYNC_CONDITION,
+    LAZY_ASYNC_ONCE,
     LAZY_BROKEN_BARRIER,
     LAZY_LEN,
 } lazy_name;

@@ -20,17 +20,30 @@ static const struct {
     ROW(queue, queue_get, TAKES_NOTHING, true),
     ROW(queue, queue_put, TAKES_VALUE, true),
     ROW(queue, queue_join, TAKES_NOTHING, false),
+    ROW(queue, queue_get_many, TAKES_VALUE, false),
+    ROW(queue, queue_put_many, TAKES_VALUE, false),
     ROW(lifo_queue, queue_get, TAKES_NOTHING, true),
     ROW(lifo_queue, queue_put, TAKES_VALUE, true),
     ROW(lifo_queue, queue_join, TAKES_NOTHING, false),
+    ROW(lifo_queue, queue_get_many, TAKES_VALUE, false),
+    ROW(lifo_queue, queue_put_many, TAKES_VALUE, false),
     ROW(priority_queue, queue_get, TAKES_NOTHING, true),
     ROW(priority_queue, queue_put, TAKES_VALUE, true),
     ROW(priority_queue, queue_join, TAKES_NOTHING, false),
+    ROW(priority_queue, queue_get_many, TAKES_VALUE, false),
+    ROW(priority_queue, queue_put_many, TAKES_VALUE, false),
     ROW(simple_queue, queue_get, TAKES_NOTHING, true),
     ROW(simple_queue, queue_put, TAKES_VALUE, true),
+    ROW(simple_queue, queue_get_many, TAKES_VALUE, false),
+    ROW(simple_queue, queue_put_many, TAKES_VALUE, false),
+    ROW(interpreter_queue, interpreter_queue_get, TAKES_NOTHING, true),
+    ROW(interpreter_queue, interpreter_queue_put, TAKES_VALUE, true),
     ROW(receiver, recv, TAKES_NOTHING, true),
     ROW(sender, send, TAKES_VALUE, true),
     ROW(sender, send_buffer, TAKES_VALUE, false),
+    ROW(recv_channel, channel_recv, TAKES_NOTHING, true),
+    ROW(send_channel, channel_send, TAKES_VALUE, true),
+    ROW(send_channel, channel_send_buffer, TAKES_VALUE, false),
     ROW(lock, lock_acquire, TAKES_NOTHING, true),
     ROW(rlock, lock_acquire, TAKES_NOTHING, true),
     ROW(condition, condition_acquire, TAKES_NOTHING, false),
@@ -38,6 +51,12 @@ static const struct {
     ROW(semaphore, semaphore_acquire, TAKES_NOTHING, true),
     ROW(bounded_semaphore, semaphore_acquire, TAKES_NOTHING, true),
     ROW(event, event_wait, TAKES_NOTHING, true),
+    ROW(barrier, barrier_wait, TAKES_NOTHING, false),
+    ROW(rwlock, rwlock_read, TAKES_NOTHING, false),
+    ROW(rwlock, rwlock_write, TAKES_NOTHING, false),
+    ROW(rwlock_hold, rwlock_hold, TAKES_NOTHING, true),
+    ROW(once, once_call, TAKES_NOTHING, false),
+    ROW(once, once_get, TAKES_NOTHING, false),
 #undef ROW
 };
 
@@ -91,8 +110,11 @@ turn_begin(module_state *state, turn *own, PyObject *target, const char *name,
     if (how == NULL) {
         PyErr_Format(PyExc_TypeError,
                      value ? "a value cannot be sent to a %.200s object"
-                           : "a %.200s object cannot be waited for",
-                     Py_TYPE(target)->tp_name);
+                           : "a %.200s object cannot be waited for%s",
+                     Py_TYPE(target)->tp_name,
+                     Py_TYPE(target) == state->rwlock_type
+                         ? ": its read() and its write() can"
+                         : "");
         return -1;
     }
     return begin(state, own, target, how, value, owner);
@@ -110,6 +132,12 @@ turn_drop(turn *own)
     if (own->how->drop != NULL) {
         own->how->drop(own);
     }
+}
+
+bool
+turn_is_late(turn *own)
+{
+    return own->how->is_late != NULL && own->how->is_late(own);
 }
 
 void

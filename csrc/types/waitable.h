@@ -42,7 +42,8 @@ struct waitable {
     int (*begin)(turn *own, PyObject *value);
     // Steals what the turn holds.  NULL with an exception set.
     PyObject *(*finish)(turn *own, cot_status status);
-    void (*drop)(turn *own);                     // or NULL: it holds nothing
+    void (*drop)(turn *own);     // or NULL: it holds nothing
+    bool (*is_late)(turn *own);  // time is up, but it has to wait on; or NULL
     void (*undo)(turn *own, cot_status status);  // if it can be withdrawn
 };
 
@@ -56,18 +57,35 @@ PyObject *turn_finish(turn *own, cot_status status);
 void turn_drop(turn *own);
 void turn_undo(turn *own, cot_status status);
 
+// Time is up: false, and it is to be finished, or true: it has to wait on, for as
+// long as it takes.
+bool turn_is_late(turn *own);
+
 // What the types contribute; see the table in waitable.c.
 extern const waitable waitable_queue_get;
 extern const waitable waitable_queue_put;
 extern const waitable waitable_queue_join;
+extern const waitable waitable_queue_get_many;
+extern const waitable waitable_queue_put_many;
+extern const waitable waitable_interpreter_queue_get;
+extern const waitable waitable_interpreter_queue_put;
 extern const waitable waitable_recv;
 extern const waitable waitable_send;
 extern const waitable waitable_send_buffer;
+extern const waitable waitable_channel_recv;
+extern const waitable waitable_channel_send;
+extern const waitable waitable_channel_send_buffer;
 extern const waitable waitable_lock_acquire;
 extern const waitable waitable_condition_acquire;
 extern const waitable waitable_condition_wait;
 extern const waitable waitable_semaphore_acquire;
 extern const waitable waitable_event_wait;
+extern const waitable waitable_barrier_wait;
+extern const waitable waitable_rwlock_read;
+extern const waitable waitable_rwlock_write;
+extern const waitable waitable_rwlock_hold;
+extern const waitable waitable_once_call;
+extern const waitable waitable_once_get;
 extern const waitable waitable_future_result;
 
 #endif

@@ -3,6 +3,8 @@
 #include "core/event.h"
 #include "core/interpreter.h"
 #include "core/mutex.h"
+#include "core/once.h"
+#include "core/rwlock.h"
 #include "core/waits.h"
 #include "port/memory.h"
 #include "types/blocking.h"
@@ -58,16 +60,27 @@ target_of(module_state *state, cot_object *object)
     return state->codec.wrap(state->codec.context, object);
 }
 
-// (interpreter, thread) of who holds the lock, 0 for what is not known: a new
-// reference.
+static bool
+find_holder(cot_object *object, cot_owner *owner)
+{
+    const cot_class *cls = object->cls;
+    if (cls == &cot_mutex_class || cls == &cot_recursive_mutex_class) {
+        return cot_mutex_holder(cot_mutex_from_object(object), owner);
+    }
+    if (cls == &cot_rwlock_class) {
+        return cot_rwlock_holder(cot_rwlock_from_object(object), owner);
+    }
+    return cls == &cot_once_class
+           && cot_once_holder(cot_once_from_object(object), owner);
+}
+
+// (interpreter, thread) of who holds what is waited for, 0 for what is not
+// known: a new reference.
 static PyObject *
 holder_of(cot_object *object)
 {
     cot_owner owner;
-    if (object == NULL
-        || (object->cls != &cot_mutex_class
-            && object->cls != &cot_recursive_mutex_class)
-        || !cot_mutex_holder(cot_mutex_from_object(object), &owner)) {
+    if (object == NULL || !find_holder(object, &owner)) {
         Py_RETURN_NONE;
     }
     return Py_BuildValue(

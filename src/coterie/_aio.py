@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,7 @@ from coterie import _core
 from coterie.queue import ShutDown
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    import asyncio
 
 # ---- event loops -------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class _AsyncioHub:
 
     async def notice(self, wait: _core.Wait, timeout: float | None) -> bool:
         loop = self._asyncio.get_running_loop()
-        future: Future[bool] = loop.create_future()
+        future: asyncio.Future[bool] = loop.create_future()
         wait.waker = future
         if timeout is None:
             return await future
@@ -176,7 +176,8 @@ def _in_trio() -> bool:
         return False
 
 
-def _current_hub() -> _Hub:
+def current_hub() -> _Hub:
+    """Return what connects the event loop that runs on this thread."""
     in_trio = _in_trio()
     if in_trio:
         loop = sys.modules["trio"].lowlevel.current_root_task()
@@ -206,7 +207,7 @@ def _actor(hub: _Hub) -> int:
 def find_actor() -> int:
     """Return the number of the task that runs on this thread, or 0."""
     try:
-        task = _current_hub().task()
+        task = current_hub().task()
     except RuntimeError:  # no event loop
         return 0
     return 0 if task is None else _actors.get(task, 0)
@@ -235,8 +236,11 @@ async def _outcome(
         while outcome is None:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
-                return wait.expire()
-            if await hub.notice(wait, left):
+                outcome = wait.expire()
+                if wait.over:
+                    return outcome
+                until, outcome = None, wait.step()
+            elif await hub.notice(wait, left):
                 outcome = wait.step()
         return outcome
     except BaseException:
@@ -244,7 +248,16 @@ async def _outcome(
         raise
 
 
-_OWNED = frozenset({"acquire", "wait"})
+_OWNED = frozenset(
+    {
+        "acquire",
+        "acquire_read",
+        "acquire_write",
+        "enter_call",
+        "enter_get",
+        "wait",
+    }
+)
 
 
 async def perform(
@@ -252,7 +265,7 @@ async def perform(
 ) -> Any:
     """Do the operation of that name, once it can be done."""
     _check_timeout(timeout)
-    hub = _current_hub()
+    hub = current_hub()
     actor = _actor(hub) if name in _OWNED else 0
     wait = _core.Wait(hub.inbox, actor, name, (target, *value))
     outcome = await _outcome(hub, wait, timeout)
@@ -268,9 +281,9 @@ async def next_item(target: object, name: str) -> Any:
         raise StopAsyncIteration from None
 
 
-async def release(target: Any) -> None:
-    """Let go of what "async with" has acquired."""
-    target.release()
+async def release(target: Any, name: str) -> None:
+    """Let go of what "async with" has acquired, by the method of that name."""
+    getattr(target, name)()
 
 
 async def select(
@@ -278,7 +291,7 @@ async def select(
 ) -> tuple[int, Any] | None:
     """Do the first of them: its index and what came of it; None: time is up."""
     _check_timeout(timeout)
-    hub = _current_hub()
+    hub = current_hub()
     wait = _core.Wait(hub.inbox, _actor(hub), None, cases)
     return await _outcome(hub, wait, timeout)
 
@@ -303,7 +316,7 @@ async def _acquire_again(condition: Any, depth: int) -> None:
 
 
 async def _wait_once(condition: Any, timeout: float | None) -> bool:
-    hub = _current_hub()
+    hub = current_hub()
     depth = condition._depth
     wait = _core.Wait(hub.inbox, _actor(hub), "wait", (condition,))
     try:
@@ -328,3 +341,28 @@ async def wait_condition(
             break
         await _wait_once(condition, left)
     return found
+
+
+# ---- Once --------------------------------------------------------------------
+
+
+async def do_once(
+    once: Any,
+    keeps_value: bool,
+    timeout: float | None,
+    call: tuple[Any, ...],
+) -> Any:
+    """Call it, or await it, unless that was done before; return what was kept."""
+    _check_timeout(timeout)
+    name = "enter_get" if keeps_value else "enter_call"
+    if not once.done and await perform(once, name, timeout):
+        function, *args = call
+        try:
+            value = function(*args)
+            if isinstance(value, Coroutine):
+                value = await value
+        except BaseException:
+            once._fail()
+            raise
+        once._finish(value, keeps_value)
+    return once._receive() if keeps_value else None

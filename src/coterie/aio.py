@@ -6,18 +6,29 @@ front: ``await queue.aget()``, ``await lock.aacquire()``, ``await event.await_()
 and receiving ends ``async for``. Who acquires a lock so owns it as a task.
 
 A task that is cancelled while it waits leaves no trace: no item is lost, no lock
-is left held.
+is left held. `Executor` runs calls in interpreters, and interrupts one whose task
+is cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
 
-from coterie import _aio
+from coterie import _aio, _aio_calls, _core, executor
 from coterie.queue import ShutDown
 
-__all__ = ["merge", "select"]
+__all__ = ["Executor", "merge", "select"]
 
 _NONE: Any = object()
 
@@ -57,3 +68,142 @@ async def merge(*sources: Any) -> AsyncIterator[Any]:
             live = [source for source in live if source is not exc.case]
         else:
             yield item
+
+
+class Executor:
+    """A pool of interpreters whose calls are awaited, not submitted.
+
+    The arguments are those of `coterie.Executor`. ``async with`` shuts it down at
+    the end of the block, and waits for what runs.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        max_pending: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Make the pool. max_pending: how many calls may wait; more wait here."""
+        self._pool = executor.Executor(max_workers, **options)
+        self._room: _core.Semaphore | None = None
+        if max_pending is not None:
+            if not isinstance(max_pending, int):
+                raise TypeError(
+                    f"max_pending must be an int, not {type(max_pending).__name__}"
+                )
+            if max_pending < 1:
+                raise ValueError("max_pending must be at least 1")
+            self._room = _core.Semaphore(self._pool._max_workers + max_pending)
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view that makes calls on other terms: coterie.Executor.options."""
+        view = object.__new__(type(self))
+        view._pool = self._pool.options(**changes)
+        view._room = self._room
+        return view
+
+    async def run[**P, R](
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call ``fn(*args, **kwargs)`` in a worker, and return what it returns.
+
+        If the awaiting task is cancelled the call is cancelled, or interrupted if
+        it runs: its ``finally`` has run when the cancellation goes on.
+        """
+        result: R = await self._run(
+            lambda: self._pool.submit(fn, *args, **kwargs), _stop
+        )
+        return result
+
+    async def run_async[**P, R](
+        self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run the coroutine function in an event loop of asyncio in a worker.
+
+        If the awaiting task is cancelled, so is the one in the worker.
+        """
+        stop = _core.Event()
+
+        def cancel(future: executor.Future[Any]) -> None:
+            if not future.cancel():
+                stop.set()
+
+        result: R = await self._run(
+            lambda: self._pool.submit(_aio_calls.run_in_loop, stop, fn, args, kwargs),
+            cancel,
+        )
+        return result
+
+    async def _run(
+        self,
+        submit: Callable[[], executor.Future[Any]],
+        stop: Callable[[executor.Future[Any]], object],
+    ) -> Any:
+        if self._room is None:
+            return await _aio_calls.result(submit(), stop)
+        async with self._room:
+            return await _aio_calls.result(submit(), stop)
+
+    async def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any] | AsyncIterable[Any],
+        buffersize: int | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Iterate over ``fn(*args)`` for args of zip(*iterables), in order.
+
+        The iterables may be asynchronous, and endless: *buffersize* calls (None:
+        two for each worker) are under way at most. When the iteration ends early
+        they are cancelled or interrupted.
+        """
+        if buffersize is None:
+            buffersize = 2 * self._pool._max_workers
+        elif not isinstance(buffersize, int):
+            raise TypeError(
+                f"buffersize must be an int or None, not {type(buffersize).__name__}"
+            )
+        elif buffersize < 1:
+            raise ValueError("buffersize must be None or at least 1")
+        calls: deque[executor.Future[Any]] = deque()
+        try:
+            async with aclosing(_aio_calls.zip_all(iterables)) as rows:
+                async for args in rows:
+                    calls.append(self._pool.submit(fn, *args))
+                    if len(calls) >= buffersize:
+                        yield await _aio_calls.result(calls.popleft(), _stop)
+            while calls:
+                yield await _aio_calls.result(calls.popleft(), _stop)
+        finally:
+            for call in calls:
+                _stop(call)
+            await _aio_calls.ended(calls)
+
+    async def shutdown(
+        self, *, cancel_futures: bool = False, interrupt: bool = False
+    ) -> None:
+        """Take no more calls, and wait until the workers have ended.
+
+        cancel_futures: cancel what has not begun. interrupt: stop what runs.
+        """
+        self._pool.shutdown(
+            wait=False, cancel_futures=cancel_futures, interrupt=interrupt
+        )
+        await _aio_calls.in_thread(self._pool.shutdown)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        failed = exc_type is not None
+        await self.shutdown(cancel_futures=failed, interrupt=failed)
+
+
+def _stop(future: executor.Future[Any]) -> None:
+    if not future.cancel():
+        future.interrupt()

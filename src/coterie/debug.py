@@ -80,7 +80,8 @@ class Waiter:
         if self.timeout is not None:
             text += f" of {self.timeout:.3f} s"
         if self.holder is not None:
-            verb = "run" if self._row.awaited else "held"
+            runs = self._row.awaited or self._row.target_class == "Once"
+            verb = "run" if runs else "held"
             text += f", {verb} by {self.holder}"
         return text
 

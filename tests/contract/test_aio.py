@@ -9,106 +9,9 @@ import pytest
 
 import coterie
 from coterie import aio, interpreters, queue, sync
+from coterie.interpreters import channels, queues
 
 pytestmark = pytest.mark.timeout(60)
-
-# ---- both kinds of event loop ------------------------------------------------
-
-
-class Asyncio:
-    Cancelled = asyncio.CancelledError
-
-    def run(self, main, *args):
-        return asyncio.run(main(*args))
-
-    async def start(self, group, function, *args):
-        task = group.create_task(function(*args))
-        await asyncio.sleep(0)
-        return task.cancel
-
-    def group(self):
-        return asyncio.TaskGroup()
-
-    async def pause(self):
-        await asyncio.sleep(0)
-
-    async def in_thread(self, function, *args):
-        return await asyncio.to_thread(function, *args)
-
-    def move_on_after(self, seconds):
-        return MoveOn(seconds)
-
-
-class MoveOn:
-    """As trio's."""
-
-    def __init__(self, seconds):
-        self.timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self):
-        await self.timeout.__aenter__()
-
-    async def __aexit__(self, *exc_info):
-        try:
-            await self.timeout.__aexit__(*exc_info)
-        except TimeoutError:
-            return True
-        return exc_info[0] is not None and self.timeout.expired()
-
-
-class Trio:
-    def __init__(self):
-        import trio
-
-        self.trio = trio
-        self.Cancelled = trio.Cancelled
-
-    def run(self, main, *args):
-        return self.trio.run(main, *args)
-
-    async def start(self, group, function, *args):
-        scope = self.trio.CancelScope()
-
-        async def run():
-            with scope:
-                await function(*args)
-
-        group.start_soon(run)
-        await self.trio.lowlevel.checkpoint()
-        await self.trio.lowlevel.checkpoint()
-        return scope.cancel
-
-    def group(self):
-        return self.trio.open_nursery()
-
-    async def pause(self):
-        await self.trio.lowlevel.checkpoint()
-
-    async def in_thread(self, function, *args):
-        return await self.trio.to_thread.run_sync(function, *args)
-
-    def move_on_after(self, seconds):
-        return TrioMoveOn(self.trio.move_on_after(seconds))
-
-
-class TrioMoveOn:
-    def __init__(self, scope):
-        self.scope = scope
-
-    async def __aenter__(self):
-        self.scope.__enter__()
-
-    async def __aexit__(self, *exc_info):
-        return self.scope.__exit__(*exc_info)
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def loop(request):
-    if request.param == "trio":
-        pytest.importorskip("trio")
-        return Trio()
-    return Asyncio()
-
 
 # ---- queues ------------------------------------------------------------------
 
@@ -185,6 +88,72 @@ def test_tasks_of_one_loop(loop):
             one.put_many(range(5))
         names, items = zip(*got, strict=True)
         assert sorted(names) == sorted(items) == list(range(5))
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize(
+    "kind", [queue.Queue, queue.LifoQueue, queue.PriorityQueue, queue.SimpleQueue]
+)
+def test_many_at_once(loop, kind):
+    async def main():
+        one = kind()
+        await one.aput_many(iter([1, 2, 3]))
+        await one.aput_many(items=[])
+        assert sorted(await one.aget_many(2) + await one.aget_many(max=5)) == [1, 2, 3]
+        with pytest.raises(queue.Empty):
+            await one.aget_many(1, timeout=0.01)
+        with pytest.raises(ValueError, match="max must be at least 1"):
+            await one.aget_many(0)
+        with pytest.raises(TypeError):
+            await one.aget_many("1")
+        with pytest.raises(TypeError, match=r"items\[1\]"):
+            await one.aput_many([1, (x for x in ())])
+        assert one.empty()
+
+    loop.run(main)
+
+
+def test_many_wait_for_room_for_all(loop):
+    async def main():
+        one, order = coterie.Queue(3), []
+
+        async def put():
+            await one.aput_many([4, 5, 6])
+            order.append("put")
+
+        one.put_many([1, 2, 3])
+        with pytest.raises(queue.Full):
+            await one.aput_many([4, 5], timeout=0.01)
+        with pytest.raises(ValueError, match="never fit"):
+            await one.aput_many(range(4))
+        async with loop.group() as group:
+            await loop.start(group, put)
+            assert await one.aget_many(2) == [1, 2]
+            assert order == []
+            assert await one.aget_many(2) == [3]
+        assert one.get_many(9) == [4, 5, 6]
+        one.shutdown()
+        with pytest.raises(queue.ShutDown):
+            await one.aput_many([1])
+        with pytest.raises(queue.ShutDown):
+            await one.aget_many(1)
+
+    loop.run(main)
+
+
+def test_many_and_cancelled_tasks(loop):
+    async def main():
+        one = coterie.Queue(2)
+        async with loop.group() as group:
+            cancel = await loop.start(group, one.aget_many, 5)
+            cancel()
+        one.put_many([1, 2])
+        async with loop.group() as group:
+            cancel = await loop.start(group, one.aput_many, [3])
+            cancel()
+        assert one.get_many(5) == [1, 2]
+        assert one.empty()
 
     loop.run(main)
 
@@ -455,6 +424,96 @@ def test_subscribers(loop):
                 await send.asend(item)
             send.close()
         assert got == [list(range(20))] * 2
+
+    loop.run(main)
+
+
+# ---- what coterie.interpreters has -------------------------------------------
+
+
+def test_a_queue_of_interpreters(loop):
+    async def main():
+        one = queues.create(1)
+        await one.aput(obj=1)
+        with pytest.raises(queues.QueueFull, match=f"queue {one.id} is full"):
+            await one.aput(2, timeout=0.01)
+        assert await one.aget() == 1
+        with pytest.raises(queues.QueueEmpty, match=f"queue {one.id} is empty"):
+            await one.aget(timeout=0)
+        with pytest.raises(coterie.NotShareableError):
+            await one.aput(x for x in ())
+        async with loop.group() as group:
+            cancel = await loop.start(group, one.aget)
+            cancel()
+        one.put(3)
+        assert one.get_nowait() == 3
+
+    loop.run(main)
+
+
+def test_an_item_of_an_interpreter_that_ended(loop):
+    async def main():
+        replaced = queues.create()
+        failing = queues.create(unbounditems=queues.UNBOUND_ERROR)
+
+        def put(one):
+            import asyncio
+
+            asyncio.run(one.aput(1))
+
+        with interpreters.create() as interp:
+            interp.call(put, replaced)
+            interp.call(put, failing)
+        assert await replaced.aget() is queues.UNBOUND
+        with pytest.raises(queues.ItemInterpreterDestroyed):
+            await failing.aget()
+
+    loop.run(main)
+
+
+def test_a_channel_of_interpreters(loop):
+    async def main():
+        recv, send = channels.create()
+        got = []
+
+        async def take():
+            for _ in range(10):
+                got.append(await recv.arecv())
+
+        async with loop.group() as group:
+            await loop.start(group, take)
+            for item in range(10):
+                await send.asend(item)
+        assert got == list(range(10))
+        memory = bytearray(b"abc")
+        async with loop.group() as group:
+            await loop.start(group, send.asend_buffer, memory)
+            with recv.recv() as view:
+                view[0] = ord("x")
+        assert memory == b"xbc"
+        with pytest.raises(TimeoutError):
+            await recv.arecv(timeout=0.01)
+        with pytest.raises(TimeoutError):
+            await send.asend(1, timeout=0.01)
+        send.close()
+        with pytest.raises(channels.ChannelClosedError):
+            await recv.arecv()
+        with pytest.raises(channels.ChannelClosedError):
+            await send.asend(1)
+
+    loop.run(main)
+
+
+def test_an_object_whose_interpreter_ended(loop):
+    async def main():
+        recv, send = channels.create(unbounditems=channels.UNBOUND_ERROR)
+        with interpreters.create() as interp:
+            interp.call(send.send_nowait, 1)
+        with pytest.raises(channels.ItemInterpreterDestroyed):
+            await recv.arecv()
+        with interpreters.create() as interp:
+            interp.call(send.send_nowait, 1, unbounditems=channels.UNBOUND)
+        assert await recv.arecv() is channels.UNBOUND
 
     loop.run(main)
 

@@ -11,6 +11,7 @@ import pytest
 
 import coterie
 from coterie import interpreters, queue, sync
+from coterie.interpreters import channels, queues
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -63,6 +64,63 @@ def test_locks_are_acquired(create):
     lock.release()
     assert lock.acquire(blocking=False)
     lock.release()
+
+
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_a_read_write_lock(side):
+    lock, event = sync.RWLock(), sync.Event()
+    hold, release = getattr(lock, side)(), getattr(lock, f"release_{side}")
+    assert coterie.select(hold, event) == (hold, True)
+    writing = lock.write()
+    if side == "read":
+        with pytest.raises(TimeoutError):
+            coterie.select(writing, event, timeout=0.01)
+        assert coterie.select(lock.read())[1] is True
+        release()
+    else:
+        with pytest.raises(RuntimeError, match="this thread holds the lock to write"):
+            coterie.select(hold, event)
+    release()
+    assert coterie.select(writing) == (writing, True)
+    lock.release_write()
+
+
+@while_peer_acts
+def test_a_case_that_is_not_taken_keeps_nobody_from_reading(peer):
+    lock, one = sync.RWLock(), coterie.Queue()
+    lock.acquire_read()
+    selecting = peer.start(take_item, lock, one)
+    # Once it stands in line, readers wait behind it.
+    while lock.acquire_read(blocking=False):
+        lock.release_read()
+    reading = peer.start(lock.acquire_read)
+    one.put(1)
+    assert selecting.result() == 1
+    assert reading.result() is True
+    lock.release_read()
+    assert lock.acquire_read(timeout=10)
+
+
+def take_item(lock, one):
+    return coterie.select(lock.write(), one)[1]
+
+
+@while_peer_acts
+def test_writers_that_select(peer):
+    lock, count = sync.RWLock(), coterie.Queue()
+    count.put(0)
+    adding = [peer.start(add_holding, lock, count, 100) for _ in range(2)]
+    add_holding(lock, count, 100)
+    for one in adding:
+        one.result()
+    assert count.get() == 300
+
+
+def add_holding(lock, count, times):
+    for _ in range(times):
+        coterie.select(lock.write(), sync.Event())
+        count.put(count.get_nowait() + 1)
+        lock.release_write()
 
 
 def test_an_event():
@@ -143,6 +201,11 @@ def test_nothing_to_wait_for():
         ([(sync.Event(), 4)], "a value cannot be sent to a coterie.sync.Event"),
         ([(coterie.Queue(), 1, 2)], "a tuple object cannot be waited for"),
         ([sync.Condition()], "a coterie.sync.Condition object cannot be waited for"),
+        ([sync.Barrier(1)], "a coterie.sync.Barrier object cannot be waited for"),
+        ([sync.Once()], "a coterie.sync.Once object cannot be waited for"),
+        ([sync.RWLock()], r"its read\(\) and its write\(\) can"),
+        ([(sync.RWLock().read(), 1)], "a value cannot be sent to a"),
+        ([(queues.create(), 1, 2)], "a tuple object cannot be waited for"),
     ],
 )
 def test_what_is_no_case(cases, message):
@@ -496,3 +559,74 @@ def test_merge_of_channels():
     with send:
         send.send(2)
     assert sorted(coterie.merge(*queues, recv)) == [0, 1, 2]
+
+
+# ---- what coterie.interpreters has -------------------------------------------
+
+
+def test_queues_of_interpreters():
+    one, event = queues.create(1), sync.Event()
+    put = one, 1
+    assert coterie.select(put, event) == (put, None)
+    with pytest.raises(TimeoutError):
+        coterie.select(put, event, timeout=0.01)
+    assert coterie.select(one, event) == (one, 1)
+    assert coterie.select(one, default=0) == (None, 0)
+    with pytest.raises(coterie.NotShareableError):
+        coterie.select((one, (x for x in ())))
+    with pytest.raises(coterie.NotShareableError, match="syncobj=True excludes"):
+        coterie.select((queues.create(syncobj=True), Unnative()))
+    assert one.empty()
+
+
+class Unnative:
+    pass
+
+
+def test_unbound_items():
+    replaced = queues.create()
+    failing = queues.create(unbounditems=queues.UNBOUND_ERROR)
+    with interpreters.create() as interp:
+        for one in (replaced, failing):
+            interp.call(coterie.select, (one, 1))
+    assert coterie.select(replaced) == (replaced, queues.UNBOUND)
+    with pytest.raises(queues.ItemInterpreterDestroyed) as caught:
+        coterie.select(failing)
+    assert caught.value.case is failing
+
+
+def test_channels_of_interpreters():
+    recv, send = channels.create()
+    with pytest.raises(TimeoutError):
+        coterie.select(recv, (send, 1), timeout=0.01)
+    send.send_nowait(1)
+    assert coterie.select(recv, sync.Event()) == (recv, 1)
+    with interpreters.create() as interp:
+        interp.call(send.send_nowait, 2)
+    assert coterie.select(recv) == (recv, channels.UNBOUND)
+    send.close()
+    for case in (recv, (send, 1)):
+        with pytest.raises(channels.ChannelClosedError) as caught:
+            coterie.select(case)
+        assert caught.value.case is case
+
+
+@while_peer_acts
+def test_select_meets_select_in_a_channel_of_interpreters(peer):
+    recv_a, send_a = channels.create()
+    recv_b, send_b = channels.create()
+    trading = peer.start(trade, send_a, recv_b, 100)
+    assert trade(send_b, recv_a, 100) == list(range(100))
+    assert trading.result() == list(range(100))
+
+
+@while_peer_acts
+def test_what_was_not_sent_by_such_a_channel_nobody_receives(peer):
+    recv, send = channels.create()
+    event = sync.Event()
+    for _ in range(50):
+        setting = peer.start(event.set)
+        assert coterie.select((send, 1), event)[0] is event
+        setting.result()
+        event.clear()
+        assert recv.recv_nowait(None) is None

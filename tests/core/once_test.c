@@ -35,9 +35,14 @@ static void
 once_and_not_again(void)
 {
     cot_once *once = new_once();
+    cot_owner holder;
     CHECK(!cot_once_is_done(once));
+    CHECK(!cot_once_holder(once, &holder));
     CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_MINE);
     CHECK(cot_once_is_running(once));
+    CHECK(cot_once_holder(once, &holder));
+    CHECK_EQ(holder.home, 1);
+    CHECK_EQ(holder.actor, cot_owner_here(1).actor);
     CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_INSIDE);
     CHECK_EQ(enter(once, cot_owner_here(2)), COT_ONCE_INSIDE);
     cot_once_fail(once);
@@ -46,6 +51,7 @@ once_and_not_again(void)
     cot_payload *value = number_payload(7);
     cot_once_finish(once, value);
     CHECK(cot_once_is_done(once));
+    CHECK(!cot_once_holder(once, &holder));
     CHECK_EQ(enter(once, cot_owner_here(1)), COT_ONCE_DONE);
     CHECK(cot_once_value(once) == value);
     drop(once);

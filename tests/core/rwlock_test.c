@@ -69,6 +69,31 @@ readers_or_a_writer(void)
     drop(lock);
 }
 
+static void
+who_holds_it(void)
+{
+    cot_rwlock *lock = new_lock();
+    cot_owner owner;
+    CHECK(!cot_rwlock_holder(lock, &owner));
+    CHECK_EQ(acquire(lock, COT_READ, 2, COT_NOW), COT_OK);
+    CHECK(cot_rwlock_holder(lock, &owner));
+    CHECK_EQ(owner.home, 2);
+    CHECK_EQ(owner.actor, 0);
+    CHECK_EQ(acquire(lock, COT_READ, 1, COT_NOW), COT_OK);
+    CHECK(!cot_rwlock_holder(lock, &owner));
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(2)), COT_OK);
+    CHECK(cot_rwlock_holder(lock, &owner));
+    CHECK_EQ(owner.home, 1);
+    CHECK_EQ(cot_rwlock_release(lock, COT_READ, cot_owner_here(1)), COT_OK);
+    CHECK_EQ(acquire(lock, COT_WRITE, 3, COT_NOW), COT_OK);
+    CHECK(cot_rwlock_holder(lock, &owner));
+    CHECK_EQ(owner.home, 3);
+    CHECK_EQ(owner.actor, cot_owner_here(3).actor);
+    CHECK_EQ(cot_rwlock_release(lock, COT_WRITE, owner), COT_OK);
+    CHECK(!cot_rwlock_holder(lock, &owner));
+    drop(lock);
+}
+
 static cot_status
 begin(cot_rwlock *lock, cot_rwlock_wait *wait, uint64_t home)
 {
@@ -335,6 +360,7 @@ main(int argc, char **argv)
 {
     static const test_case tests[] = {
         TEST(readers_or_a_writer),
+        TEST(who_holds_it),
         TEST(who_goes_before_whom),
         TEST(a_writer_that_gives_up_lets_readers_in),
         TEST(an_interpreter_ends),

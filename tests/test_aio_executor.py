@@ -1,0 +1,300 @@
+"""coterie.aio.Executor, on asyncio and on trio where it is installed."""
+
+import asyncio
+import itertools
+
+import pytest
+
+import coterie
+from coterie import aio, sync
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Trio:
+    @staticmethod
+    def run(main):
+        import trio
+
+        return trio.run(main)
+
+    @staticmethod
+    async def cancel_when(event, function, *args):
+        """Cancel the call once it has set the event."""
+        import trio
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(function, *args)
+            await event.await_()
+            nursery.cancel_scope.cancel()
+
+
+class Asyncio:
+    @staticmethod
+    def run(main):
+        return asyncio.run(main())
+
+    @staticmethod
+    async def cancel_when(event, function, *args):
+        task = asyncio.create_task(function(*args))
+        await event.await_()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def loop(request):
+    if request.param == "trio":
+        pytest.importorskip("trio")
+        return Trio()
+    return Asyncio()
+
+
+def square(x):
+    return x * x
+
+
+def run_until_interrupted(started, ended):
+    started.set()
+    try:
+        while True:
+            pass
+    finally:
+        ended.set()
+
+
+def test_run(loop):
+    async def main():
+        async with aio.Executor(2) as pool:
+            assert await pool.run(square, 3) == 9
+            assert await pool.run(lambda *, x: x + 1, x=1) == 2
+            with pytest.raises(ZeroDivisionError):
+                await pool.run(divmod, 1, 0)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await pool.run(square, 3)
+
+    loop.run(main)
+
+
+def test_many_at_once():
+    async def main():
+        async with aio.Executor(2) as pool, asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pool.run(square, i)) for i in range(50)]
+        assert [task.result() for task in tasks] == [i * i for i in range(50)]
+
+    asyncio.run(main())
+
+
+def test_a_failure_ends_the_group():
+    """As TaskGroup has it: the others are cancelled, so their calls end."""
+    started, ended = sync.Event(), sync.Event()
+
+    async def main():
+        async with aio.Executor(2) as pool:
+            with pytest.raises(ExceptionGroup) as caught:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(pool.run(run_until_interrupted, started, ended))
+                    await started.await_()
+                    group.create_task(pool.run(divmod, 1, 0))
+            assert caught.group_contains(ZeroDivisionError)
+            assert ended.is_set()
+            assert await pool.run(square, 2) == 4
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_interrupts_the_call(loop):
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+        async with aio.Executor(1) as pool:
+            await loop.cancel_when(
+                started, pool.run, run_until_interrupted, started, ended
+            )
+            assert ended.is_set()
+            assert await pool.run(square, 2) == 4
+
+    loop.run(main)
+
+
+def test_a_call_that_has_not_begun_is_cancelled(loop):
+    async def main():
+        started, go_on, ran = sync.Event(), sync.Event(), sync.Event()
+
+        def wait():
+            started.set()
+            go_on.wait()
+
+        async with aio.Executor(1) as pool:
+            first = pool._pool.submit(wait)
+            await started.await_()
+            await loop.cancel_when(started, pool.run, ran.set)
+            go_on.set()
+            first.result()
+            assert await pool.run(square, 2) == 4
+        assert not ran.is_set()
+
+    loop.run(main)
+
+
+def test_an_exception_in_the_block_ends_what_runs(loop):
+    started, ended = sync.Event(), sync.Event()
+
+    async def main():
+        async with aio.Executor(1) as pool:
+            pool._pool.submit(run_until_interrupted, started, ended)
+            await started.await_()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        loop.run(main)
+    assert ended.is_set()
+
+
+def test_map(loop):
+    async def main():
+        async def numbers():
+            for number in range(20):
+                yield number
+
+        async with aio.Executor(2) as pool:
+            found = [x async for x in pool.map(square, range(20))]
+            assert found == [i * i for i in range(20)]
+            found = [x async for x in pool.map(pow, numbers(), itertools.repeat(2))]
+            assert found == [i * i for i in range(20)]
+            assert [x async for x in pool.map(square)] == []
+            with pytest.raises(ValueError, match="buffersize"):
+                await anext(pool.map(square, [1], buffersize=0))
+            with pytest.raises(TypeError, match="buffersize"):
+                await anext(pool.map(square, [1], buffersize=1.5))
+
+    loop.run(main)
+
+
+def test_map_looks_ahead_no_further_than_asked(loop):
+    async def main():
+        taken = itertools.count()
+        async with aio.Executor(2) as pool:
+            squares = pool.map(square, taken, buffersize=3)
+            assert [await anext(squares) for _ in range(10)] == [
+                i * i for i in range(10)
+            ]
+            assert next(taken) <= 13
+            await squares.aclose()
+
+    loop.run(main)
+
+
+def test_a_map_that_ends_early_interrupts_its_calls(loop):
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+
+        def call(is_first):
+            if is_first:
+                return 1
+            return run_until_interrupted(started, ended)
+
+        async with aio.Executor(2) as pool:
+            results = pool.map(call, [True, False], buffersize=2)
+            assert await anext(results) == 1
+            await started.await_()
+            await results.aclose()
+            assert ended.is_set()
+
+    loop.run(main)
+
+
+def test_max_pending(loop):
+    async def main():
+        async with aio.Executor(1, max_pending=2) as pool:
+            assert [await pool.run(square, i) for i in range(9)] == [
+                i * i for i in range(9)
+            ]
+        for bad in (0, -1):
+            with pytest.raises(ValueError, match="max_pending"):
+                aio.Executor(1, max_pending=bad)
+        with pytest.raises(TypeError, match="max_pending"):
+            aio.Executor(1, max_pending="2")
+
+    loop.run(main)
+
+
+def test_who_has_no_room_waits_in_the_loop():
+    async def main():
+        started, go_on = sync.Event(), sync.Event()
+
+        def wait():
+            started.set()
+            return go_on.wait()
+
+        async with aio.Executor(1, max_pending=1) as pool:
+            tasks = [asyncio.create_task(pool.run(wait)) for _ in range(5)]
+            await started.await_()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert pool._pool.stats().pending == 1
+            go_on.set()
+            assert await asyncio.gather(*tasks) == [True] * 5
+
+    asyncio.run(main())
+
+
+def test_options(loop):
+    async def main():
+        async with aio.Executor(1) as pool:
+            with pytest.raises(TimeoutError):
+                await pool.options(timeout=0.05).run(
+                    run_until_interrupted, sync.Event(), sync.Event()
+                )
+            assert await pool.run(square, 2) == 4
+
+    loop.run(main)
+
+
+# ---- an event loop in the worker ---------------------------------------------
+
+
+async def add_slowly(queue, x):
+    import asyncio
+
+    await asyncio.sleep(0)
+    return x + await queue.aget()
+
+
+def test_run_async(loop):
+    async def main():
+        queue = coterie.Queue()
+        queue.put(5)
+        async with aio.Executor(1) as pool:
+            assert await pool.run_async(add_slowly, queue, 3) == 8
+            assert await pool.run_async(add_slowly, x=1, queue=queue_of(2)) == 3
+
+    loop.run(main)
+
+
+def queue_of(item):
+    queue = coterie.Queue()
+    queue.put(item)
+    return queue
+
+
+def test_a_cancelled_coroutine_is_cancelled_there(loop):
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+
+        async def wait():
+            import asyncio
+
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ended.set()
+                raise
+
+        async with aio.Executor(1) as pool:
+            await loop.cancel_when(started, pool.run_async, wait)
+            assert ended.is_set()
+            assert await pool.run(square, 2) == 4
+
+    loop.run(main)
