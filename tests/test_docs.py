@@ -24,5 +24,8 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("block", EXAMPLES.values(), ids=EXAMPLES)
 def test_as_a_script(run_script, block):
+    for needed in ("distributed", "joblib"):  # extras
+        if re.search(rf"^(from|import) {needed}\b", block, re.MULTILINE):
+            pytest.importorskip(needed)
     ended = run_script(block)
     assert (ended.rc, ended.stderr) == (0, "")

@@ -1279,6 +1279,20 @@ def test_warnings_filters_are_carried_over(category):
             assert pool.submit(warn, "other thing", category).result() == 1
 
 
+def test_a_category_that_workers_cannot_import(folder):
+    folder("refused_warning", "import faulthandler\nclass Mine(UserWarning): pass")
+    import refused_warning
+
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.filterwarnings("error", message="bad.*")
+        warnings.filterwarnings("error", category=refused_warning.Mine)
+        with coterie.Executor(1) as pool:
+            with pytest.raises(UserWarning, match="bad thing"):
+                pool.submit(warn, "bad thing", UserWarning).result()
+            assert pool.submit(warn, "fine thing", UserWarning).result() == 1
+
+
 def test_warnings_filters_of_the_command_line(run_script):
     source = """
         import coterie, warnings

@@ -22,11 +22,15 @@ MODULES = [
     "coterie.interpreters",
     "coterie.interpreters.queues",
     "coterie.queue",
+    "coterie.runners",
     "coterie.sync",
     "coterie._map",
     "coterie._core",
 ]
 SUBMODULES = ["coterie.interpreters.channels"]
+# What they stand on, which is an extra.
+NEEDS = {"coterie.dask": "distributed", "coterie.joblib": "joblib"}
+MODULES += NEEDS
 public_modules = pytest.mark.parametrize(
     "name", [*(name for name in MODULES if "._" not in name), *SUBMODULES]
 )
@@ -34,6 +38,12 @@ public_modules = pytest.mark.parametrize(
 
 def is_public(name):
     return not name.startswith("_")
+
+
+def import_public(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return importlib.import_module(name)
 
 
 def stub_of(name):
@@ -61,7 +71,7 @@ def names_in(nodes):
 
 @public_modules
 def test_everything_in_all_is_there_and_public(name):
-    module = importlib.import_module(name)
+    module = import_public(name)
     assert sorted(module.__all__) == sorted(set(module.__all__))
     for public in module.__all__:
         assert is_public(public)
@@ -71,7 +81,7 @@ def test_everything_in_all_is_there_and_public(name):
 
 @public_modules
 def test_what_a_module_defines_is_public_or_underscored(name):
-    module = importlib.import_module(name)
+    module = import_public(name)
     defined = {
         key
         for key, value in vars(module).items()
@@ -88,8 +98,18 @@ def test_every_public_module_is_reachable():
         name for name in MODULES if name.count(".") == 1 and "._" not in name
     }
     for name in public:
-        assert inspect.ismodule(getattr(coterie, name))
         assert name in dir(coterie)
+        if f"coterie.{name}" not in NEEDS:
+            assert inspect.ismodule(getattr(coterie, name))
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_modules_that_need_an_extra(name):
+    code = f"import sys; sys.modules[{NEEDS[name]!r}] = None; import {name}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1
+    extra = name.partition(".")[2]
+    assert f"install coterie[{extra}]" in ended.stderr
 
 
 def test_what_is_not_there():
@@ -110,7 +130,7 @@ def test_the_stub_of_the_front_door():
     modules = {
         name.partition(".")[2]
         for name in MODULES
-        if name.count(".") == 1 and "._" not in name
+        if name.count(".") == 1 and "._" not in name and name not in NEEDS
     }
     assert declared == set(coterie.__all__) | modules | {"__version__"}
 

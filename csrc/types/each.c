@@ -106,6 +106,7 @@ each_call(module_state *state, const cot_payload *call, PyObject *function)
         Py_XDECREF(request);
         return NULL;
     }
+    state->host->stage = RUN_CALLED;
     own.deadline_ns = budget_ns > 0 ? begin_ns + budget_ns : COT_NEVER;
     if (own.callable == Py_None) {
         own.callable = function;

@@ -39,11 +39,15 @@ run_get_function(module_state *state, PyObject *callable,
 static PyObject *
 call_one(module_state *state, const cot_payload *call, PyObject *function)
 {
-    int was_called;
-    if (call == NULL) {
-        return PyObject_CallNoArgs(function);
+    int was_called = 1;
+    PyObject *result = call == NULL
+                           ? PyObject_CallNoArgs(function)
+                           : cot_decode_and_call(&state->codec, call, function,
+                                                 &was_called);
+    if (was_called) {
+        state->host->stage = RUN_CALLED;
     }
-    return cot_decode_and_call(&state->codec, call, function, &was_called);
+    return result;
 }
 
 // The payload is one list of argument tuples; the result is one of results.
@@ -52,6 +56,7 @@ call_many(module_state *state, const cot_payload *call, PyObject *function)
 {
     PyObject *calls = cot_decode(&state->codec, call);
     PyObject *results = calls ? PyList_New(0) : NULL;
+    state->host->stage = calls ? RUN_CALLED : RUN_LOADING_ARGUMENTS;
     Py_ssize_t len = results ? PyList_GET_SIZE(calls) : 0;
     for (Py_ssize_t i = 0; i < len; i++) {
         PyObject *result = PyObject_CallObject(function,
@@ -87,6 +92,7 @@ run_call(module_state *state, cot_function *definition,
          const cot_payload *extras)
 {
     buffer_owner_reclaim(state->buffers);
+    state->host->stage = RUN_LOADING_FUNCTION;
     PyObject *function = cot_function_load(&state->codec, definition);
     if (function != NULL && extras != NULL) {
         function = wrap(state, function, extras);
@@ -94,6 +100,7 @@ run_call(module_state *state, cot_function *definition,
     if (function == NULL) {
         return NULL;
     }
+    state->host->stage = RUN_LOADING_ARGUMENTS;
     PyObject *result = NULL;
     switch (kind) {
         case COT_CALL_ONE:
@@ -134,7 +141,8 @@ run_account(module_state *state, PyObject **account)
     // First with the exception itself; without, if it cannot be sent.
     for (int with = 1; with >= 0 && account_for && payload == NULL; with--) {
         PyErr_Clear();
-        Py_XSETREF(made, PyObject_CallFunction(account_for, "Oi", exc, with));
+        Py_XSETREF(made, PyObject_CallFunction(account_for, "Oii", exc, with,
+                                               state->host->stage));
         if (made != NULL) {
             payload = cot_encode(&state->codec, made);
         }

@@ -10,6 +10,13 @@
 #include "core/task.h"
 #include "types/state.h"
 
+// How far a call came.
+typedef enum {
+    RUN_LOADING_FUNCTION,
+    RUN_LOADING_ARGUMENTS,
+    RUN_CALLED,
+} run_stage;
+
 // Where visitors find the thread that runs calls.  Owned by the worker or the
 // interpreter; they see to it that it is valid while there are visitors.
 struct run_host {
@@ -24,6 +31,7 @@ struct run_host {
     const void *serves;  // what it runs now: compared, never followed; or NULL
     const char *pool;    // borrowed: the name of the worker's pool; or NULL
     uint32_t number;     // the worker's, in its pool
+    run_stage stage;     // of the latest call
     bool cancels;        // a call that ends by Interrupted counts as cancelled
     bool is_late;        // the interrupt is for a timeout that has passed
 };
@@ -41,7 +49,7 @@ int run_get_function(module_state *state, PyObject *callable,
                      cot_function **function, bool *is_among_args);
 
 // Calls; `call` NULL means without arguments.  `extras` (cot_terms), or NULL, are
-// for coterie._tasks.wrap.
+// for coterie._tasks.wrap.  The host knows then how far it came.
 PyObject *run_call(module_state *state, cot_function *function,
                    const cot_payload *call, cot_call_kind kind,
                    const cot_payload *extras);

@@ -37,6 +37,7 @@ __all__ = [
     "merge",
     "queue",
     "reduce",
+    "runners",
     "select",
     "starmap",
     "sync",
@@ -68,7 +69,18 @@ _HOMES = {
 }
 
 _MODULES = frozenset(
-    {"aio", "channel", "debug", "executor", "interpreters", "queue", "sync"}
+    {
+        "aio",
+        "channel",
+        "dask",
+        "debug",
+        "executor",
+        "interpreters",
+        "joblib",
+        "queue",
+        "runners",
+        "sync",
+    }
 )
 
 
@@ -86,4 +98,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -1,4 +1,6 @@
-from coterie import aio, channel, debug, executor, interpreters, queue, sync
+from coterie import aio, channel, debug, executor, interpreters, queue, runners, sync
+from coterie import dask as dask
+from coterie import joblib as joblib
 from coterie._core import (
     CoterieError,
     ForkRefused,
@@ -46,6 +48,7 @@ __all__ = [
     "merge",
     "queue",
     "reduce",
+    "runners",
     "select",
     "starmap",
     "sync",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from io import BytesIO
     from pickle import Pickler, PicklingError
     from pickle import loads as load_pickle
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from weakref import ref
 
 __all__ = [
@@ -27,11 +27,13 @@ __all__ = [
     "blake2b",
     "import_check_off",
     "import_what_breaks_when_imported_at_once",
+    "interpreter_flags",
     "is_running",
     "list_interpreters",
     "load_pickle",
     "ref",
     "run_exit_callbacks",
+    "see_no_other_frames",
     "whence",
 ]
 
@@ -124,6 +126,35 @@ def import_what_breaks_when_imported_at_once() -> None:
     if sys.version_info < (3, 14):
         for name in ("_asyncio", "datetime", "decimal", "zoneinfo"):
             __import__(name)
+
+
+def interpreter_flags() -> list[str]:
+    """The options that this Python was started with, for another one like it.
+
+    `subprocess._args_from_interpreter_flags` is private: sys.flags tells what
+    the options did, not all of what they were.  Fallback: none.
+    """
+    import subprocess
+
+    flags = getattr(subprocess, "_args_from_interpreter_flags", list)
+    return list(flags())
+
+
+def see_no_other_frames() -> None:
+    """Let sys._current_frames() tell of the thread that asks only, for good.
+
+    Reason: it goes through all interpreters of the process, and makes objects of
+    the calling one for the frames that others run: on 3.13 that corrupts the heap
+    within milliseconds, and no version forbids it.  For programs that ask all the
+    time, as the profilers of some packages do.  Fallback: none is needed.
+    """
+    sys._current_frames = _frame_of_caller
+
+
+def _frame_of_caller() -> dict[int, FrameType]:
+    from threading import get_ident
+
+    return {get_ident(): sys._getframe(1)}
 
 
 # ---- interpreters that are not ours --------------------------------------------

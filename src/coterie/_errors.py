@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
+    from coterie._outcome import Refusal
+
 __all__ = ["ExecutionFailed", "InterpreterError", "InterpreterNotFoundError"]
 
 
@@ -32,6 +34,8 @@ class ExecutionFailed(InterpreterError):
     """
 
     __module__ = "coterie.interpreters"
+
+    _refusal: Refusal | None = None
 
     def __init__(self, excinfo: SimpleNamespace) -> None:
         super().__init__(excinfo.formatted)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def initializer_failed(exc: BaseException, with_exception: int, pool: str) -> Note:
     """The note of it; called in the worker."""
-    from coterie._outcome import account_for
+    from coterie._outcome import CALLED, account_for
 
-    return "initializer", pool, account_for(exc, with_exception)
+    return "initializer", pool, account_for(exc, with_exception, CALLED)
 
 
 def send_log_records(level: int) -> None:

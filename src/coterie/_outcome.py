@@ -13,7 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-    type Account = tuple[BaseException | None, str, str, str, str]
+    # The exception, its class's module and name, message, traceback; and if an
+    # import was refused before the call began: a function's or an argument's,
+    # what was imported, and the extension module that refused.
+    type Refusal = tuple[bool, str, str]
+    type Account = tuple[BaseException | None, str, str, str, str, Refusal | None]
 
 _OWN = ("coterie._inside", "coterie._output", "coterie._pour")
 
@@ -22,7 +26,11 @@ _OWN = ("coterie._inside", "coterie._output", "coterie._pour")
 _OURS = frozenset({"coterie._inside", "coterie._output"})
 
 
-def account_for(exc: BaseException, with_exception: int) -> Account:
+# How far a call came (csrc/types/run.h).
+LOADING_FUNCTION, _LOADING_ARGUMENTS, CALLED = range(3)
+
+
+def account_for(exc: BaseException, with_exception: int, stage: int) -> Account:
     """Return what is sent of *exc*; called in the worker.
 
     Called again without the exception itself when that cannot be sent.
@@ -31,10 +39,14 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
     import traceback
 
     cls = type(exc)
+    refusal: Refusal | None = None
     if isinstance(exc, ImportError):
-        from coterie._refusals import explain
+        from coterie._refusals import explain, refused
 
         explain(exc)
+        modules = refused(exc) if stage < CALLED else None
+        if modules is not None:
+            refusal = stage == LOADING_FUNCTION, *modules
     try:
         msg = str(exc)
     except Exception as problem:
@@ -51,6 +63,7 @@ def account_for(exc: BaseException, with_exception: int) -> Account:
         cls.__qualname__,
         msg,
         display,
+        refusal,
     )
 
 
@@ -66,7 +79,7 @@ def rebuild(account: Account) -> BaseException:
     """Return the exception to raise for *account*; called by who asked."""
     from coterie._errors import ExecutionFailed
 
-    exc, module, qualname, msg, display = account
+    exc, module, qualname, msg, display, refusal = account
     formatted = f"{qualname}: {msg}" if msg else qualname
     excinfo = SimpleNamespace(
         type=SimpleNamespace(
@@ -85,8 +98,14 @@ def rebuild(account: Account) -> BaseException:
         exc = RemoteError(
             f"the call raised {name}, which cannot be sent: {msg}\n\n{display}"
         )
-    exc.__cause__ = ExecutionFailed(excinfo)
+    failed = exc.__cause__ = ExecutionFailed(excinfo)
+    failed._refusal = refusal
     return exc
+
+
+def refusal_of(exc: BaseException | None) -> Refusal | None:
+    """The import that was refused before the call began, if *exc* tells of one."""
+    return getattr(exc.__cause__, "_refusal", None) if exc is not None else None
 
 
 def execution_failed(account: Account) -> BaseException:

@@ -38,6 +38,17 @@ def explain(exc: ImportError) -> None:
             return
 
 
+def refused(exc: ImportError) -> tuple[str, str] | None:
+    """What was imported, and the extension module that refused; None: no refusal."""
+    links: list[BaseException] = []
+    for link in _chain(exc):
+        links.append(link)
+        module = _refused_by(link)
+        if module:
+            return _imported(links) or module, module
+    return None
+
+
 def _explanation(imported: str, refused: str) -> str:
     why = "it" if imported == refused else f"its extension module {refused!r}"
     if refused.partition(".")[0] != imported.partition(".")[0]:

@@ -27,10 +27,10 @@ def settings() -> tuple[list[str], list[str]]:
 
 
 def preparation(
-    bind: dict[str, Any] | None = None, log_level: int | None = None
+    names: dict[str, Any] | None = None, log_level: int | None = None
 ) -> dict[str, Any] | None:
     """Return what the workers' `prepare` is called with, or None."""
-    wanted = {"filters": _filters(), "bind": bind or None, "log_level": log_level}
+    wanted = {"filters": _filters(), "bind": names or None, "log_level": log_level}
     found = {name: value for name, value in wanted.items() if value is not None}
     return found or None
 
@@ -40,9 +40,16 @@ def _filters() -> list[tuple[Any, ...]] | None:
     if warnings is None or list(warnings.filters) == _FRESH_FILTERS:
         return None
     return [
-        (action, _plain(message), category, _plain(module), lineno)
+        (action, _plain(message), _sent(category), _plain(module), lineno)
         for action, message, category, module, lineno in warnings.filters
     ]
+
+
+def _sent(category: type) -> type | bytes:
+    """A package's category by itself: a worker may be unable to import it."""
+    from coterie._core import dumps
+
+    return category if category.__module__ == "builtins" else dumps(category)
 
 
 def _plain(pattern: Any) -> Any:
@@ -57,14 +64,14 @@ def prepare(wanted: dict[str, Any]) -> None:
     if "filters" in wanted:
         _apply_filters(wanted["filters"])
     if "bind" in wanted:
-        _bind(wanted["bind"])
+        bind(wanted["bind"])
     if "log_level" in wanted:
         from coterie._notes import send_log_records
 
         send_log_records(wanted["log_level"])
 
 
-def _bind(names: dict[str, Any]) -> None:
+def bind(names: dict[str, Any]) -> None:
     """Make them global for all code here."""
     import builtins
 
@@ -86,8 +93,21 @@ def _apply_filters(filters: list[tuple[Any, ...]]) -> None:
     warnings.resetwarnings()
     warnings.filters[:] = [  # type: ignore[index]
         (action, _compile(message), category, _compile(module), lineno)
-        for action, message, category, module, lineno in filters
+        for action, message, sent, module, lineno in filters
+        if (category := _received(sent)) is not None
     ]
+
+
+def _received(category: type | bytes) -> type | None:
+    """The category; None: what cannot be imported here does not warn here."""
+    if isinstance(category, type):
+        return category
+    from coterie._core import loads
+
+    try:
+        return loads(category)  # type: ignore[no-any-return]
+    except Exception:
+        return None
 
 
 def breakpoint_hook(*args: Any, **kwargs: Any) -> Any:

@@ -27,8 +27,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
-    from typing import Any, Literal, Never, TypeVar
+    from typing import Any, Literal, Never, Self, TypeVar
 
+    from coterie._engines import Engines
     from coterie._entrypoint import EntrypointExecutor
     from coterie._output import CapturedOutput
 
@@ -139,6 +140,13 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     exit_grace:
         How many seconds the end of the program waits for accepted work before
         it cancels and interrupts the rest.  None: as long as it takes.
+    engine:
+        What runs the calls: "interpreter" (None), "thread", "process", "shared",
+        "main", "stdlib-interpreter" or "dask".  Some of them take arguments
+        of their own: see the reference of coterie.runners.
+    fallback:
+        The engine ("shared", "process" or "main") for calls whose function or
+        arguments need an extension module that refuses to be imported here.
     bind:
         Names and values that all code in the workers finds as globals.  Sent
         once to each worker.
@@ -166,6 +174,14 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     """
 
     _has_notes = False  # whether its workers may tell more than outcomes
+    _others: Engines | None = None  # for calls that run elsewhere
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls is Executor and ("engine" in kwargs or "fallback" in kwargs):
+            from coterie._engines import class_for
+
+            cls = class_for(kwargs.get("engine"), kwargs.get("fallback"))  # type: ignore[assignment]
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -175,6 +191,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         initargs: tuple[Any, ...] = (),
         *,
         exit_grace: float | None = None,
+        engine: str | None = None,
+        fallback: str | None = None,
         bind: dict[str, Any] | None = None,
         max_tasks_per_child: int | None = None,
         idle_timeout: float | None = None,
@@ -185,6 +203,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         on_task_start: Callable[[TaskInfo], object] | None = None,
         on_task_end: Callable[[TaskInfo], object] | None = None,
     ) -> None:
+        _check_is_own(engine, fallback)
         if max_workers is None:
             max_workers = _default_workers()
         if not isinstance(max_workers, int):
@@ -236,6 +255,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._has_notes,
         )
         self._adopt(terms)
+        self._plan: tuple[Any, Any, Any] = initializer, initargs, bind
 
     def _adopt(self, terms: Terms) -> None:
         self._terms = terms
@@ -254,12 +274,28 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         capture_output: what the call writes is in `stdout` and `stderr` of its
         future.
         on_task_start, on_task_end: as of the executor.
+        engine: what runs the calls, as of the executor; the pool has one of each
+        kind that is asked for, and ends it with itself.
 
         What is not named stays as it is here.  A view has all methods of the
         executor; it is light, and may be kept.
         """
+        engine = changes.pop("engine", None)
         terms = self._terms.changed(changes)
+        if engine not in (None, "interpreter"):
+            from coterie._engines import EngineView
+
+            return EngineView(self, self._engines(), engine, terms)
         return (_CapturingView if terms.capture_output else _View)(self, terms)
+
+    def _engines(self) -> Engines:
+        """The engines that the pool has for single calls."""
+        if self._others is None:
+            from coterie._engines import Engines
+
+            options = self._max_workers, self._thread_name_prefix
+            self._others = Engines(*options, *self._plan)
+        return self._others
 
     def stats(self) -> PoolStats:
         """Return what the pool and its workers have done so far."""
@@ -272,6 +308,9 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             "for the pool it runs in might wait for ever.  Make an executor inside "
             "the call, or submit from outside"
         )
+
+    # What help() shows, and what Executor is called with.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     @classmethod
     def from_entrypoint(
@@ -339,12 +378,17 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._close()
         if interrupt:
             self._stop()
-        if not wait:
-            return
-        if not self._join(timeout, False):
+        if wait and not self._join(timeout, False):
+            self._end_others(False, cancel_futures, interrupt)
             raise TimeoutError(f"workers are left after {timeout} seconds")
-        if self._has_notes:
+        if wait and self._has_notes:
             self._settle(None)  # what the workers have logged is there
+        self._end_others(wait, cancel_futures, interrupt)
+
+    def _end_others(self, wait: bool, cancel: bool, interrupt: bool) -> None:
+        """End the other engines, of which the pool's own calls need none now."""
+        if self._others is not None:
+            self._others.shutdown(wait, cancel, interrupt)
 
     def __exit__(
         self,
@@ -366,10 +410,18 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     def _give_up(self) -> None:
         """Ctrl-C, SystemExit: nobody wants the results any more."""
         self._cancel_pending()
+        if self._others is not None:
+            self._others.give_up()
         _exit.stop([self])
 
 
 InterpreterPoolExecutor = Executor
+
+
+def _check_is_own(engine: str | None, fallback: str | None) -> None:
+    """Other engines have classes of their own, which Executor itself makes."""
+    if engine not in (None, "interpreter") or fallback is not None:
+        raise TypeError("engine and fallback are for Executor itself, not a subclass")
 
 
 class _CapturingFuture(Future["T"]):
@@ -400,6 +452,9 @@ class _View(Executor):
         self._has_notes = executor._has_notes
         self._share(executor, self._future_type)
         self._adopt(terms)
+
+    def _engines(self) -> Engines:
+        return self._executor._engines()
 
 
 class _CapturingView(_View):

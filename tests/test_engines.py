@@ -1,0 +1,644 @@
+"""Executor(engine=...) and Executor(fallback=...): calls that run elsewhere."""
+
+import concurrent.futures
+import faulthandler  # refuses an own GIL, in all versions
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+
+import pytest
+
+import coterie
+from coterie import _engines
+
+LOCAL = ["interpreter", "thread", "process", "shared", "main"]
+IN_PROCESSES = {"process": {}, "interpreters": {"interpreters": 2}}
+
+count = 0
+
+
+def identify():
+    return os.getpid(), coterie.interpreters.get_current().id
+
+
+def count_up():
+    global count
+    count += 1
+    return count
+
+
+class Unforeseen(Exception):
+    pass
+
+
+def fail(text):
+    raise Unforeseen(text)
+
+
+def uses_refused(x):
+    return faulthandler.__name__, x, identify()
+
+
+def imports_refused():
+    import _curses  # noqa: F401
+
+
+class Refused:
+    """Something that only those can load who can import the module."""
+
+    def __reduce__(self):
+        return __import__, ("faulthandler",)
+
+
+# ---- all of them -------------------------------------------------------------
+
+
+@pytest.fixture(params=LOCAL)
+def any_pool(request):
+    with coterie.Executor(2, engine=request.param) as pool:
+        yield pool
+
+
+def test_what_all_engines_do(any_pool):
+    assert isinstance(any_pool, coterie.Executor)
+    assert any_pool.submit(divmod, 7, 4).result() == (1, 3)
+    assert any_pool.submit(int, "11", base=2).result() == 3
+    assert list(any_pool.map(pow, [1, 2, 3], [3, 3, 3])) == [1, 8, 27]
+    assert list(any_pool.map(pow, range(9), [2] * 9, chunksize=4)) == [
+        x * x for x in range(9)
+    ]
+
+
+def test_exceptions(any_pool):
+    error = any_pool.submit(fail, "why").exception()
+    assert (type(error), str(error)) == (Unforeseen, "why")
+
+
+def test_futures_are_those_of_the_standard_library(any_pool):
+    futures = [any_pool.submit(abs, -n) for n in range(4)]
+    done, _ = concurrent.futures.wait(futures)
+    assert sorted(future.result() for future in done) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("engine", LOCAL)
+def test_initializers(engine):
+    first = count
+    with coterie.Executor(1, "", count_up, engine=engine) as pool:
+        assert pool.submit(count_up).result() == first + 2
+
+
+def test_after_shutdown(any_pool):
+    any_pool.shutdown()
+    with pytest.raises(RuntimeError):
+        any_pool.submit(abs, 1)
+    any_pool.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"engine": "none"}, ValueError, "engine must be one of .* not 'none'"),
+        ({"engine": 3}, TypeError, "engine must be a str, not int"),
+        ({"fallback": "dask"}, ValueError, "fallback must be one of shared, process"),
+        ({"fallback": 1}, TypeError, "fallback must be a str, not int"),
+        ({"engine": "thread", "fallback": "main"}, ValueError, "takes no fallback"),
+        ({"engine": "thread", "exit_grace": 1}, TypeError, "argument 'exit_grace'"),
+        ({"engine": "process", "max_workers": 0}, ValueError, "greater than 0"),
+        ({"engine": "process", "max_workers": "1"}, TypeError, "not str"),
+        ({"engine": "process", "interpreters": -1}, ValueError, "at least 0"),
+        ({"engine": "process", "interpreters": "1"}, TypeError, "not str"),
+        ({"engine": "process", "bind": 3}, TypeError, "bind must be a dict, not int"),
+        ({"engine": "process", "bind": {"": 1}}, ValueError, "bind must have names"),
+        ({"engine": "main", "initializer": 1}, TypeError, "initializer must be"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        coterie.Executor(**arguments)
+
+
+def test_not_for_subclasses():
+    class Mine(coterie.Executor):
+        pass
+
+    with pytest.raises(TypeError, match="not a subclass"):
+        Mine(engine="process")
+
+
+def test_the_signature_is_that_of_init():
+    signature = inspect.signature(coterie.Executor)
+    assert list(signature.parameters)[:2] == ["max_workers", "thread_name_prefix"]
+    assert "engine" in signature.parameters
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="new in 3.14")
+def test_the_interpreters_of_the_standard_library():
+    with coterie.Executor(2, engine="stdlib-interpreter") as pool:
+        assert list(pool.map(pow, [2, 3], [2, 2])) == [4, 9]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="they are there")
+def test_no_interpreters_in_the_standard_library():
+    with pytest.raises(ValueError, match="needs Python 3.14"):
+        coterie.Executor(engine="stdlib-interpreter")
+
+
+def test_where_they_run():
+    here = os.getpid()
+    where = {}
+    for name in LOCAL:
+        with coterie.Executor(1, engine=name) as pool:
+            where[name] = pool.submit(identify).result()
+    assert where["thread"] == where["main"] == identify()
+    assert where["interpreter"][0] == where["shared"][0] == here
+    assert 0 not in (where["interpreter"][1], where["shared"][1])
+    assert where["process"][0] != here
+    assert where["process"][1] == 0
+
+
+# ---- processes ---------------------------------------------------------------
+
+
+@pytest.fixture(params=IN_PROCESSES)
+def processes(request):
+    """Executor for two slots: in two processes, or two interpreters of one."""
+    options = IN_PROCESSES[request.param]
+    with coterie.Executor(2, engine="process", **options) as pool:
+        yield pool
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """Makes named pipes: who opens one waits for who opens the other end."""
+
+    def make(name):
+        os.mkfifo(tmp_path / name)
+        return str(tmp_path / name)
+
+    return make
+
+
+def meet_and_identify(mine, gate):
+    os.close(os.open(mine, os.O_WRONLY))
+    end = os.open(gate, os.O_RDONLY)
+    os.read(end, 1)
+    os.close(end)
+    return identify()
+
+
+def test_each_process_may_have_interpreters(fifo):
+    gate, places = fifo("gate"), [fifo(f"place{n}") for n in range(4)]
+    with coterie.Executor(4, engine="process", interpreters=2) as pool:
+        calls = [pool.submit(meet_and_identify, place, gate) for place in places]
+        for place in places:  # all of them have begun
+            os.close(os.open(place, os.O_RDONLY))
+        end = os.open(gate, os.O_WRONLY)
+        os.write(end, b"1234")
+        found = {call.result() for call in calls}
+        os.close(end)
+    assert len(found) == 4
+    assert len({pid for pid, _ in found}) == 2
+    assert os.getpid() not in {pid for pid, _ in found}
+
+
+def test_globals_live_as_long_as_the_process():
+    first = count
+    with coterie.Executor(1, engine="process") as pool:
+        counts = [pool.submit(count_up).result() - first for _ in range(3)]
+    assert counts == [1, 2, 3]
+    assert count == first
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "exitcode", "message"),
+    [
+        (os._exit, 7, 7, "ended with exit code 7"),
+        (signal.raise_signal, signal.SIGKILL, -signal.SIGKILL, "ended by SIGKILL"),
+    ],
+)
+def test_a_process_that_dies(processes, function, argument, exitcode, message):
+    first = processes.submit(identify).result()[0]
+    with pytest.raises(coterie.WorkerLost, match=message) as caught:
+        processes.submit(function, argument).result()
+    assert caught.value.exitcode == exitcode
+    # It is replaced.
+    assert processes.submit(abs, -1).result() == 1
+    assert processes.submit(identify).result()[0] != first
+
+
+def test_a_death_fails_its_own_calls_only():
+    with coterie.Executor(2, engine="process") as pool:
+        calls = []
+        for n in range(100):
+            calls.append(pool.submit(abs, -n))
+            if n % 10 == 5:
+                calls.append(pool.submit(os._exit, 1))
+        lost = [isinstance(c.exception(), coterie.WorkerLost) for c in calls]
+        assert sum(lost) == 10
+        pairs = zip(calls, lost, strict=True)
+        assert [c.result() for c, is_lost in pairs if not is_lost] == [*range(100)]
+
+
+def test_a_process_that_dies_idle(processes):
+    # Who asks next has not begun in it.
+    for _ in range(5):
+        pid = processes.submit(identify).result()[0]
+        os.kill(pid, signal.SIGKILL)
+        assert processes.submit(abs, -1).result() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="seen by its pipe only")
+def test_a_process_that_dies_with_a_child_of_its_own(fifo):
+    path = fifo("until")
+    with coterie.Executor(1, engine="process") as pool:
+        with pytest.raises(coterie.WorkerLost):
+            pool.submit(fork_and_exit, path).result()
+    os.close(os.open(path, os.O_WRONLY))
+
+
+def fork_and_exit(path):
+    """The child lives until somebody writes, and has what its parent had open."""
+    warnings.simplefilter("ignore")
+    if os.fork() == 0:
+        os.close(os.open(path, os.O_RDONLY))
+    os._exit(1)
+
+
+def test_what_cannot_be_sent(processes):
+    with pytest.raises(coterie.NotShareableError, match="lives in this process only"):
+        processes.submit(id, coterie.Queue())
+    with pytest.raises(coterie.NotShareableError, match="result not shareable"):
+        processes.submit(threading.Lock).result()
+
+
+def test_an_exception_that_cannot_be_sent(processes):
+    def unwilling():
+        error = ValueError("no")
+        error.lock = threading.Lock()
+        raise error
+
+    error = processes.submit(unwilling).exception()
+    assert type(error) is coterie.RemoteError
+    assert "ValueError" in str(error)
+
+
+def test_sys_exit_in_a_process(processes):
+    assert processes.submit(sys.exit, 3).exception().code == 3
+    assert processes.submit(abs, -1).result() == 1
+
+
+def test_the_remote_traceback(processes):
+    error = processes.submit(fail, "why").exception()
+    assert "raise Unforeseen(text)" in error.__cause__.excinfo.errdisplay
+
+
+def test_an_initializer_that_fails(processes, caplog):
+    with coterie.Executor(2, engine="process", initializer=fail, initargs=("x",)) as p:
+        call = p.submit(abs, 1)
+        with pytest.raises(coterie.BrokenInterpreterPool, match="Unforeseen: x"):
+            call.result()
+        with pytest.raises(coterie.BrokenInterpreterPool, match="Unforeseen: x"):
+            p.submit(abs, 1)
+    assert "Exception in initializer" in caplog.text
+
+
+def test_an_initializer_that_exits():
+    args = {"initializer": os._exit, "initargs": (9,)}
+    with coterie.Executor(2, engine="process", **args) as pool:
+        call = pool.submit(abs, 1)
+        with pytest.raises(coterie.BrokenInterpreterPool, match="exit code 9"):
+            call.result()
+
+
+def test_giving_up_ends_the_processes(fifo):
+    path = fifo("started")
+    with coterie.Executor(1, engine="process") as pool:
+        first = pool.submit(open_and_sleep, path)
+        waiting = [pool.submit(abs, n) for n in range(10)]
+        os.close(os.open(path, os.O_RDONLY))
+        assert waiting[0].cancel()
+        assert not first.cancel()
+        pool._give_up()
+        with pytest.raises(coterie.WorkerLost, match="SIGKILL"):
+            first.result()
+        assert all(call.cancelled() for call in waiting)
+        with pytest.raises(RuntimeError):
+            pool.submit(abs, 1)
+
+
+def open_and_sleep(path):
+    os.close(os.open(path, os.O_WRONLY))
+    time.sleep(1000)
+
+
+@pytest.mark.parametrize("options", ["", ", interpreters=2"])
+def test_scripts_need_no_guard(run_script, options):
+    ended = run_script(f"""
+        import os, coterie
+        class Point:
+            def __init__(self, x): self.x = x
+        def f(point): return Point(point.x + 1)
+        with coterie.Executor(2, engine="process"{options}) as pool:
+            print(pool.submit(f, Point(1)).result().x)
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "2\n", "")
+
+
+@pytest.mark.parametrize("end", ["", "pool.shutdown(wait=False)", "del pool"])
+def test_the_end_without_shutdown(run_script, end):
+    ended = run_script(
+        f"""
+        import os, coterie
+        pool = coterie.Executor(2, engine="process")
+        print(pool.submit(pow, 2, 5).result())
+        pool.submit(print, "accepted", flush=True)
+        {end}
+        """,
+        flags=("-W", "error"),
+    )
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "32\naccepted\n", "")
+
+
+def test_ctrl_c_ends_the_processes(run_script):
+    ended = run_script("""
+        import os, signal, time, coterie
+        def run(parent):
+            os.kill(parent, signal.SIGINT)
+            time.sleep(1000)
+        with coterie.Executor(2, engine="process") as pool:
+            call = pool.submit(run, os.getpid())
+            waiting = [pool.submit(abs, 1) for _ in range(9)]
+            call.result()
+        """)
+    assert ended.rc == -signal.SIGINT
+    assert "KeyboardInterrupt" in ended.stderr
+
+
+def test_names_that_are_bound():
+    def find(x):
+        return grid[x], os.getpid()  # noqa: F821
+
+    options = {"engine": "process", "bind": {"grid": [5, 6, 7]}}
+    for more in IN_PROCESSES.values():
+        with coterie.Executor(2, **options, **more) as pool:
+            value, pid = pool.submit(find, 1).result()
+        assert value == 6
+        assert pid != os.getpid()
+
+
+def test_a_call_that_takes_too_long(processes):
+    engine = processes._engine
+    first = processes.submit(identify).result()[0]
+    with pytest.raises(TimeoutError, match="not over after 0.05 seconds"):
+        engine.submit_on(0.05, 0, time.sleep, (1000,), {}).result()
+    assert engine.submit_on(1000, 0, abs, (-1,), {}).result() == 1
+    assert processes.submit(identify).result()[0] != first
+
+
+def test_priorities(fifo):
+    path = fifo("go")
+    order = coterie.Queue()
+    with coterie.Executor(1, engine="process") as pool:
+        submit = pool._engine.submit_on
+        started = submit(None, 0, open_for_writing, (path,), {})
+        waiting = [submit(None, n, abs, (n,), {}) for n in (1, 5, 3, 5)]
+        for n, future in enumerate(waiting):
+            future.add_done_callback(lambda _, n=n: order.put(n))
+        assert waiting[2].cancel()
+        os.close(os.open(path, os.O_RDONLY))
+        started.result()
+    assert [order.get() for _ in range(4)] == [2, 1, 3, 0]
+
+
+def open_for_writing(path):
+    os.close(os.open(path, os.O_WRONLY))
+
+
+# ---- fallback ----------------------------------------------------------------
+
+
+@pytest.fixture(params=_engines.FALLBACKS)
+def fallback(request, monkeypatch):
+    monkeypatch.setattr(_engines, "_warned_of", set())
+    return request.param
+
+
+@pytest.fixture
+def falling_back(fallback):
+    with coterie.Executor(2, fallback=fallback) as pool:
+        yield pool
+
+
+def is_there(fallback, place):
+    pid, interpreter = place
+    if fallback == "process":
+        return pid != os.getpid() and interpreter == 0
+    return pid == os.getpid() and (interpreter == 0) == (fallback == "main")
+
+
+def test_a_function_that_is_refused_goes_elsewhere(falling_back, fallback):
+    with pytest.warns(RuntimeWarning, match="'faulthandler' does not support"):
+        name, x, place = falling_back.submit(uses_refused, 5).result()
+    assert (name, x) == ("faulthandler", 5)
+    assert is_there(fallback, place)
+
+
+def test_the_warning_comes_once(falling_back):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            assert falling_back.submit(uses_refused, 1).result()[1] == 1
+        results = falling_back.map(uses_refused, range(10), chunksize=3)
+        assert [x for _, x, _ in results] == [*range(10)]
+    assert [w.category for w in caught] == [RuntimeWarning]
+
+
+def test_an_argument_that_is_refused(falling_back, fallback):
+    with pytest.warns(RuntimeWarning, match="'faulthandler' does not support"):
+        place = falling_back.submit(identify_with, Refused()).result()
+    assert is_there(fallback, place)
+    # The function itself is welcome.
+    place = falling_back.submit(identify_with, 1).result()
+    assert place[0] == os.getpid()
+    assert place[1] != 0
+
+
+def identify_with(_):
+    return identify()
+
+
+def test_once_the_body_runs_it_is_the_calls_error(falling_back):
+    with pytest.raises(ImportError, match="_curses"):
+        falling_back.submit(imports_refused).result()
+
+
+def test_an_import_error_of_another_kind(folder, falling_back):
+    folder("not_whole", "import not_there_at_all")
+    with pytest.raises(ImportError, match="not_there_at_all"):
+        falling_back.submit(__import__, "not_whole").result()
+
+
+def test_what_is_welcome_stays(falling_back):
+    places = {falling_back.submit(identify).result() for _ in range(4)}
+    assert all(pid == os.getpid() and id != 0 for pid, id in places)
+    assert falling_back.submit(fail, "why").exception().args == ("why",)
+
+
+def test_a_warning_that_is_an_error(falling_back):
+    # The filter of pytest: it would have been raised where nobody sees it.
+    with pytest.raises(RuntimeWarning, match="does not support"):
+        falling_back.submit(uses_refused, 1).result()
+
+
+def test_shutdown_waits_for_what_has_moved(fallback):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pool = coterie.Executor(2, fallback=fallback)
+        calls = [pool.submit(uses_refused, n) for n in range(20)]
+        pool.shutdown()
+        assert [call.result()[1] for call in calls] == [*range(20)]
+        with pytest.raises(RuntimeError):
+            pool.submit(abs, 1)
+
+
+def test_cancelling_with_a_fallback(fallback):
+    gate = coterie.Queue()
+    with coterie.Executor(1, fallback=fallback) as pool:
+        first = pool.submit(gate.get)
+        waiting = pool.submit(uses_refused, 1)
+        assert waiting.cancel()
+        assert waiting.cancelled()
+        with pytest.raises(concurrent.futures.CancelledError):
+            waiting.result()
+        gate.put(3)
+        assert first.result() == 3
+        assert not first.cancel()
+
+
+def test_the_end_with_a_fallback_under_way(run_script):
+    ended = run_script(
+        """
+        import coterie, faulthandler
+        def f(x): return faulthandler.__name__, x
+        pool = coterie.Executor(2, fallback="process")
+        calls = [pool.submit(f, n) for n in range(5)]
+        calls[-1].add_done_callback(lambda call: print(call.result(), flush=True))
+        """,
+        flags=("-W", "ignore"),
+    )
+    assert (ended.rc, ended.stderr) == (0, "")
+    assert ended.lines == ["('faulthandler', 4)"]
+
+
+# ---- single calls elsewhere ----------------------------------------------------
+
+
+def flaky(path):
+    """Succeeds the third time."""
+    with open(path, "a+") as file:
+        file.write("x")
+        file.seek(0)
+        if len(file.read()) < 3:
+            raise Unforeseen
+    return identify()
+
+
+def test_options_choose_the_engine_of_a_call():
+    with coterie.Executor(2) as pool:
+        process = pool.options(engine="process")
+        assert process.submit(identify).result()[0] != os.getpid()
+        assert list(process.map(pow, range(5), [2] * 5, chunksize=2)) == [
+            n * n for n in range(5)
+        ]
+        assert pool.options(engine="main").submit(identify).result() == identify()
+        pid, interpreter = pool.submit(identify).result()
+        assert pid == os.getpid()
+        assert interpreter != 0
+        back = process.options(engine="interpreter")
+        assert back.submit(identify).result()[1] != 0
+        # One of each kind.
+        again = pool.options(engine="process", priority=3)
+        assert again._engine() is process._engine()
+    with pytest.raises(RuntimeError):
+        process.submit(abs, 1)
+
+
+def test_options_with_an_engine(tmp_path):
+    with coterie.Executor(1) as pool:
+        view = pool.options(engine="process", timeout=50, priority=5, retries=2)
+        assert view.submit(flaky, tmp_path / "calls").result()[0] != os.getpid()
+        with pytest.raises(Unforeseen):
+            view.options(retries=1).submit(flaky, tmp_path / "less").result()
+        with pytest.raises(TimeoutError):
+            view.options(timeout=0.05, retries=0).submit(time.sleep, 1000).result()
+        main = pool.options(engine="main", retries=2)
+        assert main.submit(flaky, tmp_path / "here").result() == identify()
+    assert (tmp_path / "less").read_text() == "xx"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"engine": "none"}, ValueError, "engine must be one of"),
+        ({"engine": "thread", "timeout": 1}, ValueError, "does not take a timeout"),
+        ({"engine": "main", "priority": 1}, ValueError, "does not take a priority"),
+        (
+            {"engine": "process", "capture_output": True},
+            ValueError,
+            "does not capture output",
+        ),
+        ({"engine": "process", "speed": 3}, TypeError, "no option 'speed'"),
+    ],
+)
+def test_bad_options(options, error, message):
+    with coterie.Executor(1) as pool:
+        with pytest.raises(error, match=message):
+            pool.options(**options)
+
+
+def test_options_of_a_pool_with_an_engine(tmp_path):
+    with coterie.Executor(1, engine="process", bind={"grid": [4]}) as pool:
+        view = pool.options(retries=2)
+        assert view.submit(flaky, tmp_path / "calls").result()[0] != os.getpid()
+        thread = view.options(engine="thread", retries=0)
+        assert thread.submit(identify).result() == identify()
+        with pytest.raises(ValueError, match="no statistics"):
+            pool.stats()
+        with pytest.raises(TimeoutError):
+            view.options(timeout=0.05).submit(time.sleep, 1000).result()
+
+
+def test_options_of_a_pool_with_a_fallback(falling_back, fallback, tmp_path):
+    view = falling_back.options(retries=2)
+    place = view.submit(flaky, tmp_path / "calls").result()
+    assert place[0] == os.getpid()
+    assert place[1] != 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert is_there(fallback, view.submit(uses_refused, 1).result()[2])
+        found = view.map(uses_refused, range(5), chunksize=2)
+        assert [x for _, x, _ in found] == [*range(5)]
+    engine = view.options(engine="process")
+    assert engine.submit(identify).result()[0] != os.getpid()
+
+
+def test_the_engines_of_a_pool_have_its_names():
+    with coterie.Executor(1, bind={"grid": [4]}) as pool:
+        find = eval("lambda: grid[0]")
+        assert pool.submit(find).result() == 4
+        assert pool.options(engine="process").submit(find).result() == 4
+
+
+def test_shutting_down_within_a_time(fifo):
+    path = fifo("started")
+    pool = coterie.Executor(1, engine="process")
+    call = pool.submit(open_and_sleep, path)
+    os.close(os.open(path, os.O_RDONLY))
+    with pytest.raises(TimeoutError):
+        pool.shutdown(timeout=0.05)
+    pool.shutdown(interrupt=True)
+    assert isinstance(call.exception(), coterie.WorkerLost)
