@@ -463,12 +463,36 @@ take_locked(cot_pool *pool, cot_worker *worker, cot_task **task,
     return pool->is_closed ? COT_SHUT_DOWN : COT_AGAIN;
 }
 
+// The clock is not looked at with the lock held: who submits may want it.
+static void
+begin_idle(cot_worker *worker)
+{
+    atomic_store_explicit(&worker->idle_since_ns, cot_clock_ns(),
+                          memory_order_relaxed);
+}
+
+static void
+end_idle(cot_worker *worker)
+{
+    int64_t since_ns = atomic_load_explicit(&worker->idle_since_ns,
+                                            memory_order_relaxed);
+    int64_t idle_ns = atomic_load_explicit(&worker->idle_ns,
+                                           memory_order_relaxed);
+    atomic_store_explicit(&worker->idle_ns,
+                          idle_ns + cot_clock_ns() - since_ns,
+                          memory_order_relaxed);
+    atomic_store_explicit(&worker->idle_since_ns, 0, memory_order_relaxed);
+}
+
 cot_status
 cot_pool_take(cot_pool *pool, cot_worker *worker, int64_t deadline_ns,
               cot_task **task)
 {
     cot_status status, waited = COT_OK;
     cot_task *dropped = NULL;
+    if (deadline_ns != COT_NOW) {
+        begin_idle(worker);
+    }
     cot_lock_acquire(&pool->lock);
     set_busy_locked(worker, false);
     while ((status = take_locked(pool, worker, task, &dropped)) == COT_AGAIN
@@ -482,14 +506,14 @@ cot_pool_take(cot_pool *pool, cot_worker *worker, int64_t deadline_ns,
             waited = COT_TIMED_OUT;
         }
         else {
-            worker->idle_since_ns = cot_clock_ns();
             waited = cot_wait_locked(&pool->idle, &pool->lock, &worker->parker,
                                      deadline_ns);
-            worker->idle_ns += cot_clock_ns() - worker->idle_since_ns;
-            worker->idle_since_ns = 0;
         }
     }
     cot_lock_release(&pool->lock);
+    if (deadline_ns != COT_NOW) {
+        end_idle(worker);
+    }
     unref_line(&dropped);
     return status == COT_AGAIN ? waited : status;
 }

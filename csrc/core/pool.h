@@ -53,19 +53,21 @@ typedef struct cot_worker {
     _Atomic(cot_task *) task;  // borrowed: what it runs now, or NULL
     _Atomic(uint64_t) run;     // counts: odd while it runs something
     cot_alarm alarm;           // of what it runs
-    int64_t overdue_ns;      // under the pool's lock: when the alarm is meant
-    uint8_t stage;           // likewise: cot_run_stage of what it runs
-    bool is_late;            // likewise: its timeout has passed
-    uint8_t place;           // likewise: cot_worker_place
-    cot_parker parker;       // of all waits of its thread
-    cot_waitlist sealers;    // the worker itself, until its guests left
-    uint32_t guests;         // under the pool's lock
-    bool is_busy;            // likewise
-    bool is_sealed;          // likewise: takes no more guests
-    uint64_t tasks;          // likewise: how many it has run
-    int64_t ready_ns;        // likewise: since when it takes tasks, or 0
-    int64_t idle_ns;         // likewise: how long it has waited for them
-    int64_t idle_since_ns;   // likewise: since when it waits now, or 0
+    int64_t overdue_ns;    // under the pool's lock: when the alarm is meant
+    uint8_t stage;         // likewise: cot_run_stage of what it runs
+    bool is_late;          // likewise: its timeout has passed
+    uint8_t place;         // likewise: cot_worker_place
+    cot_parker parker;     // of all waits of its thread
+    cot_waitlist sealers;  // the worker itself, until its guests left
+    uint32_t guests;       // under the pool's lock
+    bool is_busy;          // likewise
+    bool is_sealed;        // likewise: takes no more guests
+    uint64_t tasks;        // likewise: how many it has run
+    int64_t ready_ns;      // likewise: since when it takes tasks, or 0
+    // Written by the worker: how long it has waited for them, and since when it
+    // waits now, or 0.
+    _Atomic(int64_t) idle_ns;
+    _Atomic(int64_t) idle_since_ns;
     char *last_error;        // likewise; owned: what a task has raised last
     int64_t interpreter_id;  // likewise; -1 until it is known
     uint32_t number;         // 0, 1, ... within the pool; constant

@@ -813,9 +813,12 @@ note_facts(cot_worker *worker, void *arg)
     if (own->len == own->size) {
         return;  // it came meanwhile
     }
-    int64_t idle_ns = worker->idle_ns;
-    if (worker->idle_since_ns != 0) {
-        idle_ns += own->now_ns - worker->idle_since_ns;
+    int64_t idle_ns = atomic_load_explicit(&worker->idle_ns,
+                                           memory_order_relaxed);
+    int64_t since_ns = atomic_load_explicit(&worker->idle_since_ns,
+                                            memory_order_relaxed);
+    if (since_ns != 0 && since_ns < own->now_ns) {
+        idle_ns += own->now_ns - since_ns;
     }
     int64_t ready_ns = worker->ready_ns ? own->now_ns - worker->ready_ns : 0;
     own->facts[own->len++] = (worker_facts){
