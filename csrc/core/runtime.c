@@ -141,4 +141,5 @@ cot_runtime_after_fork_in_child(void)
     // Who held it is not in this process.
     runtime.registry.lock = (cot_lock){0};
     runtime.homes.lock = (cot_lock){0};
+    cot_waits_after_fork_in_child(&runtime.waits);
 }

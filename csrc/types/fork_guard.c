@@ -39,7 +39,8 @@ audit(const char *event, PyObject *args, void *user_data)
     return 0;
 }
 
-// Threads that wait stay behind, with the stacks that their records lie on.
+// Threads that wait stay behind, with the stacks that their records lie on: also
+// where nothing else has to be told of a fork.
 static void
 forget_waits(void)
 {

@@ -288,7 +288,16 @@ def test_call_explains_it():
 def test_what_the_explanation_says_helps():
     with interpreters.create(gil="shared", import_check=False) as interp:
         interp.call(import_it, REFUSED)
-        interp.exec("import curses")
+
+
+def test_it_helps_with_a_package(run_script):
+    """In a process of its own, since 3.15 loads curses once in each."""
+    ended = run_script("""
+        from coterie import interpreters
+        with interpreters.create(gil="shared", import_check=False) as interp:
+            interp.exec("import curses")
+        """)
+    assert (ended.rc, ended.stderr) == (0, "")
 
 
 def test_a_shared_gil_alone_helps_some():
