@@ -900,3 +900,27 @@ def test_faulthandler(run_script):
     assert "in get_in_thread" in first
     assert "in look" in first
     assert "Timeout (0:00:00.0" in ended.stderr
+
+
+def test_frames_of_all_threads_are_refused_where_that_would_crash(run_script):
+    """3.13 looks at the frames of interpreters whose GIL it does not hold."""
+    result = run_script("""
+        import sys, coterie
+        def spin():
+            import time
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                max([1, 2, 3], key=lambda x: -x)
+        with coterie.Executor(2) as pool:
+            running = [pool.submit(spin) for _ in range(2)]
+            refused = set()
+            while not all(future.done() for future in running):
+                try:
+                    sys._current_frames()
+                    refused.add(False)
+                except RuntimeError as exc:
+                    refused.add("coterie.debug.waiters" in str(exc))
+        assert refused == {sys.version_info < (3, 14)}, refused
+        assert sys._current_frames()
+        """)
+    assert (result.rc, result.stderr) == (0, "")

@@ -32,6 +32,11 @@ bool cot_compat_is_tracing_unsafe(void);
 // Fallback: they are ended.
 #define COT_COMPAT_LEAKS_INTERPRETERS (PY_VERSION_HEX < 0x030E0000)
 
+// Before 3.14 sys._current_frames looks at the frames of all interpreters with one
+// GIL held: memory is corrupted once another one runs.  Fallback: it is refused
+// while interpreters of ours live.
+#define COT_COMPAT_FRAMES_CRASH (PY_VERSION_HEX < 0x030E0000)
+
 // A new dict that is about to get `len` items.
 //
 // No public function makes a dict with room (it saves a quarter of the decoding

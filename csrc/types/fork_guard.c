@@ -1,5 +1,6 @@
 #include "types/fork_guard.h"
 
+#include "compat/compat.h"
 #include "core/runtime.h"
 #include "core/waits.h"
 #include "port/thread.h"
@@ -23,9 +24,26 @@ refuse(void)
     }
 }
 
+// The one who asks does not hold the GILs of those whom it would look at.
+static int
+guard_frames(void)
+{
+    if (!COT_COMPAT_FRAMES_CRASH || cot_runtime_interpreters() == 0) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError,
+                    "sys._current_frames() while coterie's interpreters are "
+                    "alive would crash CPython 3.13: see "
+                    "coterie.debug.waiters(), or faulthandler");
+    return -1;
+}
+
 static int
 audit(const char *event, PyObject *args, void *user_data)
 {
+    if (event[0] == 's' && strcmp(event, "sys._current_frames") == 0) {
+        return guard_frames();
+    }
     if (event[0] == 'o'
         && (strcmp(event, "os.fork") == 0 || strcmp(event, "os.forkpty") == 0)
         && cot_runtime_interpreters() > 0) {

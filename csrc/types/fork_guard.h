@@ -1,6 +1,7 @@
-// Refuses os.fork while interpreters of ours live.
+// Refuses what kills a process while interpreters of ours live.
 //
-// CPython's child of such a fork dies before it can do anything, even exit.
+// The child of os.fork dies before it can do anything, even exit.  Before 3.14
+// sys._current_frames corrupts memory.
 
 #ifndef COT_TYPES_FORK_GUARD_H
 #define COT_TYPES_FORK_GUARD_H
