@@ -22,6 +22,8 @@
 // claimed is skipped.  Two choices meet if one of them acts, so an attempt of
 // one that stands, and finds somebody to meet, does nothing and answers
 // COT_AGAIN: the choice leaves, and tries.
+//
+// tests/model/choice.pml is a model of this that is checked: change both.
 
 #ifndef COT_CORE_CHOICE_H
 #define COT_CORE_CHOICE_H

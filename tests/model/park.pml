@@ -33,9 +33,9 @@ Where it is in the code
   take_notice, park (from the label sleep_on, sleep_on), post, enlist, delist and
   pop are the functions of park.c of these names, without the prefix; the body of
   consumer from enlist to "again" is cot_wait_locked, with await_notice.  What
-  stands in a line without parking (core/choice.h) is not modelled.  Around that, consumer is cot_queue_get and producer
-  cot_queue_put (core/queue.c).  Spinning is one more look, or none: any number
-  of them is the same.
+  stands in a line without parking (core/choice.h) is in choice.pml.  Around
+  that, consumer is cot_queue_get and producer cot_queue_put (core/queue.c).
+  Spinning is one more look, or none: any number of them is the same.
 
 Mutations, by -D; with each of them a claim must fail:
   LOOK_FIRST       park looks, and then announces ASLEEP; whatever is in the
