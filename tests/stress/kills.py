@@ -1,12 +1,12 @@
 """Interpreters that are killed: python tests/stress/kills.py [SEED [ROUNDS]].
 
-An interpreter puts, gets, sends, receives or takes a lock, over and over, beside
-others that do the same.  It is killed in the midst: by an exception at each
-bytecode in turn, by an interrupt, or by being closed, each after a random number
-of turns (nothing here sleeps).  Afterwards the books must balance: what it has
-put and knows of is there, once and in order; what it has gotten is with nobody
-else; at most the one item that was in its hands is unaccounted for; and nobody
-waits for ever.  The seed is printed.
+An interpreter puts, gets, sends, receives, selects, gets in a task or takes a
+lock, over and over, beside others that do the same.  It is killed in the midst: by
+an exception at each bytecode in turn, by an interrupt, or by being closed, each
+after a random number of turns (nothing here sleeps).  Afterwards the books must
+balance: what it has put and knows of is there, once and in order; what it has
+gotten is with nobody else; at most the one item that was in its hands is
+unaccounted for; and nobody waits for ever.  The seed is printed.
 """
 
 import contextlib
@@ -64,6 +64,44 @@ def lock_all(place, marks):
             marks[0] = 0
 
 
+def select_all(place, marks):
+    import coterie
+
+    other = coterie.Queue()
+    marks[-1] = 1
+    while True:
+        _, n = coterie.select(other, place)
+        marks[n] += 1
+
+
+def select_recv_all(place, marks):
+    import coterie
+
+    other = coterie.Queue()
+    marks[-1] = 1
+    while True:
+        _, n = coterie.select(other, place[0])
+        marks[n] += 1
+
+
+def get_all_in_task(place, marks):
+    import asyncio
+
+    async def main():
+        marks[-1] = 1
+        while True:
+            n = await place.aget()
+            marks[n] += 1
+
+    # Not asyncio.run: it asks for the current thread, and what 3.13 makes up for one
+    # that threading did not start may complain as the interpreter ends.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
 def at_opcode(count, victim, place, marks):
     """Run a victim, and raise at the count-th bytecode of it."""
     import sys
@@ -71,9 +109,13 @@ def at_opcode(count, victim, place, marks):
     class Killed(BaseException):
         pass
 
+    inner = [one for one in victim.__code__.co_consts if hasattr(one, "co_code")]
+    codes = {inner[0] if inner else victim.__code__}
+
     def trace(frame, event, arg):
         nonlocal count
-        if frame.f_code is not victim.__code__:
+        # Its own bytecodes, or those of the task in it.
+        if frame.f_code not in codes:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
@@ -216,6 +258,24 @@ def receives(rng, kill, count):
     transfer(rng, kill, count, receive_all, place, place[1].send, place[0].recv)
 
 
+def selects(rng, kill, count):
+    """A victim that selects, and a bystander."""
+    if rng.random() < 0.5:
+        place = queue.Queue(rng.choice([0, 1, 10]))
+        transfer(rng, kill, count, select_all, place, place.put, place.get)
+    else:
+        place = channels.create()
+        transfer(
+            rng, kill, count, select_recv_all, place, place[1].send, place[0].recv
+        )
+
+
+def tasks(rng, kill, count):
+    """A victim whose task gets, and a bystander."""
+    place = queue.Queue(rng.choice([0, 1, 10]))
+    transfer(rng, kill, count, get_all_in_task, place, place.put, place.get)
+
+
 def transfer(rng, kill, count, victim, place, put, get):
     stop = threading.Event()
     numbers = []
@@ -291,7 +351,7 @@ def main(seed=None, rounds=30):
     first = rng.randrange(OPCODES)
     opcodes = itertools.count(first, 10 if int(rounds) < OPCODES else 1)
     for count in itertools.islice(opcodes, int(rounds)):
-        for game in (puts, gets, sends, receives, locks):
+        for game in (puts, gets, sends, receives, selects, tasks, locks):
             for kill in (by_exception, by_interrupt, by_close):
                 print(count, game.__name__, kill.__name__, flush=True)
                 game(rng, kill, count)
