@@ -44,6 +44,16 @@ def test_heavy_traffic(run_stress, run):
     run_stress("traffic.py", 1_000_000)
 
 
+def test_choosing(run_stress):
+    run_stress("choosing.py", 9_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(3))
+def test_much_choosing(run_stress, run):
+    run_stress("choosing.py", 100_000)
+
+
 def test_kills(run_stress):
     run_stress("kills.py", 2)
 
