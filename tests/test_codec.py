@@ -64,7 +64,7 @@ EDGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("obj", EDGES, ids=lambda obj: repr(obj)[:30])
+@pytest.mark.parametrize("obj", EDGES)
 def test_edges(obj):
     back = there_and_back(obj)
     assert back == obj
@@ -309,7 +309,7 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("obj", SAMPLES, ids=lambda obj: repr(obj)[:20])
+@pytest.mark.parametrize("obj", SAMPLES)
 def test_any_changed_byte_is_noticed(obj):
     block = coterie.dumps(obj)
     for at in range(len(block)):
@@ -320,7 +320,7 @@ def test_any_changed_byte_is_noticed(obj):
                 coterie.loads(damaged)
 
 
-@pytest.mark.parametrize("obj", SAMPLES, ids=lambda obj: repr(obj)[:20])
+@pytest.mark.parametrize("obj", SAMPLES)
 def test_any_cut_is_noticed(obj):
     block = coterie.dumps(obj)
     for end in range(len(block)):

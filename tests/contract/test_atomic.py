@@ -286,7 +286,7 @@ IMMUTABLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", IMMUTABLE, ids=repr)
+@pytest.mark.parametrize("value", IMMUTABLE)
 def test_a_reference(value, peer):
     reference = sync.AtomicReference(value)
     assert reference.get() is value

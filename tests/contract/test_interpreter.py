@@ -660,7 +660,6 @@ def test_daemon_threads_are_refused(module, interp):
 @pytest.mark.parametrize(
     "value",
     [None, True, 1, 2**100, 1.5, "text", b"bytes", (), (1, (2,)), memoryview(b"")],
-    ids=repr,
 )
 def test_shareable(module, value):
     assert module.is_shareable(value) is True
@@ -669,7 +668,6 @@ def test_shareable(module, value):
 @pytest.mark.parametrize(
     "value",
     [[], {}, set(), frozenset(), 1j, bytearray(), object(), len, int, range(3), ...],
-    ids=repr,
 )
 def test_not_shareable(module, value):
     assert module.is_shareable(value) is False

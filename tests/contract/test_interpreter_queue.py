@@ -139,7 +139,7 @@ def test_a_queue_that_nobody_holds_is_gone(module):
 IDS = [10**9, 2**63 - 1, "1", 1.0, None, b"1"]
 
 
-@pytest.mark.parametrize("wrong", IDS, ids=repr)
+@pytest.mark.parametrize("wrong", IDS)
 def test_wrong_ids(wrong):
     answers = [outcome(module.Queue, wrong) for module in MODULES.values()]
     assert answers[0][0] in {"QueueNotFoundError", "TypeError"}

@@ -117,7 +117,6 @@ def describe(view):
         memoryview(array.array("d", [1.5, 2.5, 3.5]))[1:],
         memoryview((ctypes.c_uint16 * 3 * 2)((1, 2, 3), (4, 5, 6))),
     ],
-    ids=repr,
 )
 def test_the_shape_is_kept(interp, view):
     if view.format in {"<H", "<u"}:  # memoryview.tolist cannot
