@@ -912,6 +912,7 @@ def test_frames_of_all_threads_are_refused_where_that_would_crash(run_script):
             while time.monotonic() < end:
                 max([1, 2, 3], key=lambda x: -x)
         with coterie.Executor(2) as pool:
+            pool.submit(int).result()  # there is a worker
             running = [pool.submit(spin) for _ in range(2)]
             refused = set()
             while not all(future.done() for future in running):

@@ -1392,3 +1392,17 @@ def test_tracemalloc_works(run_script):
             print(sum(pool.map(len, ["abc"] * 10)))
     """)
     assert (ended.rc, ended.stdout, ended.stderr) == (0, "30\n", "")
+
+
+def test_a_worker_that_asked_for_its_thread_ends_silently(run_script):
+    """3.13 complains of what threading makes up for a thread it did not start."""
+    ended = run_script("""
+        import coterie
+        def ask():
+            import threading
+            return threading.current_thread().name
+        for _ in range(5):
+            with coterie.Executor(1) as pool:
+                assert pool.submit(ask).result()
+        """)
+    assert (ended.rc, ended.stderr) == (0, "")

@@ -13,3 +13,20 @@ cot_compat_is_tracing_unsafe(void)
     return PyTraceMalloc_Untrack(no_domain, 0) != -2;
 #endif
 }
+
+void
+cot_compat_forget_thread(void)
+{
+#if PY_VERSION_HEX < 0x030E0000
+    PyObject *threads = PyDict_GetItemString(PyImport_GetModuleDict(),
+                                             "threading");
+    PyObject *local = threads ? PyObject_GetAttrString(threads,
+                                                       "_thread_local_info")
+                              : NULL;
+    if (local != NULL) {
+        (void)PyObject_DelAttrString(local, "_track_dummy_thread_ref");
+        Py_DECREF(local);
+    }
+    PyErr_Clear();
+#endif
+}

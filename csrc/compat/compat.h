@@ -37,6 +37,13 @@ bool cot_compat_is_tracing_unsafe(void);
 // while interpreters of ours live.
 #define COT_COMPAT_FRAMES_CRASH (PY_VERSION_HEX < 0x030E0000)
 
+// Lets threading forget the calling thread before its interpreter ends, on 3.13.
+//
+// What threading.current_thread() makes up for a thread that it has not started
+// lives until the thread does; on 3.13 it then looks for names of a module that
+// is gone, and complains.  Where it is kept is private.  Fallback: it complains.
+void cot_compat_forget_thread(void);
+
 // A new dict that is about to get `len` items.
 //
 // No public function makes a dict with room (it saves a quarter of the decoding

@@ -1,5 +1,6 @@
 #include "types/worker.h"
 
+#include "compat/compat.h"
 #include "core/runtime.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
@@ -278,6 +279,7 @@ live(cot_worker *worker)
         state->host = NULL;
         async_waits_end(state);  // although the state may be freed later
     }
+    cot_compat_forget_thread();
 }
 
 void
