@@ -1399,8 +1399,10 @@ def test_a_worker_that_asked_for_its_thread_ends_silently(run_script):
     ended = run_script("""
         import coterie
         def ask():
-            import threading
-            return threading.current_thread().name
+            import asyncio, threading
+            async def main():
+                return threading.current_thread().name
+            return asyncio.run(main())
         for _ in range(5):
             with coterie.Executor(1) as pool:
                 assert pool.submit(ask).result()

@@ -77,6 +77,12 @@ cot_inbox_remove(cot_inbox *inbox, cot_note *note)
 }
 
 void
+cot_inbox_ring(cot_inbox *inbox)
+{
+    cot_notifier_ring(&inbox->notifier);
+}
+
+void
 cot_inbox_calm(cot_inbox *inbox)
 {
     cot_notifier_calm(&inbox->notifier);

@@ -48,6 +48,9 @@ void cot_inbox_post(cot_inbox *inbox, cot_note *note);
 // Takes the note out, if it is in.  Who posts it must be done.
 void cot_inbox_remove(cot_inbox *inbox, cot_note *note);
 
+// Makes it readable, though nothing may be in it.
+void cot_inbox_ring(cot_inbox *inbox);
+
 // Before the notes are taken: the inbox is not readable until the next post.
 void cot_inbox_calm(cot_inbox *inbox);
 

@@ -7,10 +7,13 @@
 #include "types/errors.h"
 #include "types/selection.h"
 
-typedef struct {
+struct InboxObject {
     PyObject_HEAD
-    cot_inbox *inbox;  // shared: one reference
-} InboxObject;
+    cot_inbox *inbox;     // shared: one reference
+    module_state *state;  // borrowed; NULL: its interpreter has ended
+    InboxObject *next;    // borrowed: in the state's list
+    InboxObject *prev;
+};
 
 #define InboxObject_CAST(op) ((InboxObject *)(op))
 
@@ -44,7 +47,9 @@ static PyObject *
 inbox_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Inbox", keywords)) {
+    module_state *state = state_of_type(type);
+    if (state == NULL
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, ":Inbox", keywords)) {
         return NULL;
     }
     InboxObject *self = (InboxObject *)type->tp_alloc(type, 0);
@@ -59,13 +64,40 @@ inbox_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                         "an event loop");
         return NULL;
     }
+    self->state = state;
+    self->next = state->inboxes;
+    if (self->next != NULL) {
+        self->next->prev = self;
+    }
+    state->inboxes = self;
     return (PyObject *)self;
+}
+
+static void
+leave_list(InboxObject *self)
+{
+    if (self->state != NULL) {
+        *(self->prev ? &self->prev->next : &self->state->inboxes) = self->next;
+        if (self->next != NULL) {
+            self->next->prev = self->prev;
+        }
+        self->state = NULL;
+    }
+}
+
+void
+async_ring(module_state *state)
+{
+    for (const InboxObject *at = state->inboxes; at != NULL; at = at->next) {
+        cot_inbox_ring(at->inbox);
+    }
 }
 
 static void
 inbox_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
+    leave_list(InboxObject_CAST(op));
     cot_inbox_unref(InboxObject_CAST(op)->inbox);
     type->tp_free(op);
     Py_DECREF(type);
@@ -219,6 +251,9 @@ async_waits_end(module_state *state)
 {
     while (state->waits != NULL) {
         cancel(state->waits);
+    }
+    while (state->inboxes != NULL) {
+        leave_list(state->inboxes);
     }
 }
 

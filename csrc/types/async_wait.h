@@ -9,6 +9,10 @@
 extern PyType_Spec cot_wait_spec;
 extern PyType_Spec cot_inbox_spec;
 
+// Lets all event loops of the interpreter go on, which may sleep in C code: after
+// an interrupt, with its GIL held.
+void async_ring(module_state *state);
+
 // Ends all waits of this interpreter, which ends.
 void async_waits_end(module_state *state);
 

@@ -1,5 +1,6 @@
 #include "types/run.h"
 
+#include "types/async_wait.h"
 #include "types/each.h"
 #include "types/errors.h"
 #include "types/shared_buffer.h"
@@ -223,6 +224,7 @@ run_interrupt(run_host *host, PyObject *type)
     Py_XSETREF(host->raised, type);
     PyThreadState_SetAsyncExc(host->ident, type);
     cot_parker_interrupt(host->parker);
+    async_ring(host->state);
 }
 
 void

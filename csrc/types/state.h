@@ -64,6 +64,7 @@ typedef enum {
 typedef struct run_host run_host;
 typedef struct buffer_owner buffer_owner;
 typedef struct async_wait async_wait;
+typedef struct InboxObject InboxObject;
 
 typedef struct {
     cot_codec codec;
@@ -79,7 +80,8 @@ typedef struct {
     run_host *host;  // borrowed: of who runs calls in this interpreter now
                      // and may be interrupted (types/run.h), or NULL
 
-    async_wait *waits;  // borrowed: of event loops, that have not ended
+    async_wait *waits;     // borrowed: of event loops, that have not ended
+    InboxObject *inboxes;  // borrowed: of event loops
 
     PyTypeObject *queue_type;  // owned, as all below
     PyTypeObject *lifo_queue_type;

@@ -1,6 +1,7 @@
 """The awaitable twins: on asyncio, and on trio where it is installed."""
 
 import asyncio
+import concurrent.futures
 import gc
 import importlib.util
 import threading
@@ -224,6 +225,39 @@ def test_a_subinterpreter_ends_while_a_task_waits():
     assert debug.waiters() == []
     one.put(1)
     assert one.get(timeout=10) == 1
+
+
+def wait_in_a_loop(queue, started):
+    import asyncio
+
+    async def main():
+        asyncio.get_running_loop().call_soon(started.set)
+        await queue.aget()
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_sleeps_is_interrupted(pool):
+    """It waits in C code, for file descriptors: the interrupt wakes it."""
+    for _ in range(5):
+        one, started = coterie.Queue(), sync.Event()
+        future = pool.submit(wait_in_a_loop, one, started)
+        started.wait()
+        assert future.interrupt()
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result(timeout=30)
+        one.put(1)
+        assert one.get(timeout=10) == 1
+
+
+def test_an_interpreter_whose_loop_sleeps_is_closed():
+    one, started = coterie.Queue(), sync.Event()
+    interp = interpreters.create()
+    thread = interp.call_in_thread(wait_in_a_loop, one, started)
+    started.wait()
+    interp.close(interrupt=True, timeout=30)
+    with pytest.raises(interpreters.ExecutionFailed, match="KeyboardInterrupt"):
+        thread.result()
 
 
 # ---- cancelling --------------------------------------------------------------
