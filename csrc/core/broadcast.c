@@ -1,5 +1,6 @@
 #include "core/broadcast.h"
 
+#include "core/hint.h"
 #include "port/memory.h"
 
 #include <stddef.h>
@@ -45,26 +46,6 @@ typedef struct {
     cot_object object;
     cot_broadcast *broadcast;  // shared: one reference
 } broadcast_end;
-
-static size_t
-get_hint(const atomic_size_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void
-add_hint(atomic_size_t *number, size_t value)
-{
-    atomic_store_explicit(number, get_hint(number) + value,
-                          memory_order_relaxed);
-}
-
-static void
-subtract_hint(atomic_size_t *number, size_t value)
-{
-    atomic_store_explicit(number, get_hint(number) - value,
-                          memory_order_relaxed);
-}
 
 // ---- messages ------------------------------------------------------------
 
@@ -126,7 +107,7 @@ static bool
 has_room(const cot_broadcast *broadcast)
 {
     size_t room = broadcast->capacity ? broadcast->capacity : 1;
-    return get_hint(&broadcast->len) < room;
+    return cot_hint_get(&broadcast->len) < room;
 }
 
 // Each who makes room for one wakes one, and who is woken looks: if others were
@@ -146,16 +127,16 @@ static void
 append_locked(cot_broadcast *broadcast, cot_message *message)
 {
     cot_object_ref(&message->object);
-    add_hint(&message->pending, get_hint(&broadcast->subscriptions));
+    cot_hint_add(&message->pending, cot_hint_get(&broadcast->subscriptions));
     *(broadcast->last ? &broadcast->last->next : &broadcast->first) = message;
     broadcast->last = message;
-    add_hint(&broadcast->len, 1);
+    cot_hint_add(&broadcast->len, 1);
     for (cot_subscription *one = broadcast->first_subscription; one != NULL;
          one = one->next) {
         if (one->message == NULL) {
             one->message = message;
         }
-        add_hint(&one->len, 1);
+        cot_hint_add(&one->len, 1);
         cot_parker *receiver = cot_waitlist_pop(&one->receivers);
         if (receiver != NULL) {
             cot_unpark(receiver);
@@ -173,7 +154,7 @@ remove_first_locked(cot_broadcast *broadcast)
         broadcast->last = NULL;
     }
     message->next = NULL;
-    subtract_hint(&broadcast->len, 1);
+    cot_hint_subtract(&broadcast->len, 1);
     cot_waitlist_wake_all(&message->sender);
     return message;
 }
@@ -184,8 +165,8 @@ advance_locked(cot_subscription *subscription)
 {
     cot_message *message = subscription->message;
     subscription->message = message->next;
-    subtract_hint(&subscription->len, 1);
-    subtract_hint(&message->pending, 1);
+    cot_hint_subtract(&subscription->len, 1);
+    cot_hint_subtract(&message->pending, 1);
 }
 
 // ---- life ----------------------------------------------------------------
@@ -292,7 +273,7 @@ put_locked(cot_broadcast *broadcast, cot_message *message)
     if (cot_broadcast_refuses_send(broadcast)) {
         return COT_SHUT_DOWN;
     }
-    if (get_hint(&broadcast->subscriptions) > 0) {
+    if (cot_hint_get(&broadcast->subscriptions) > 0) {
         if (!has_room(broadcast)) {
             return COT_AGAIN;
         }
@@ -320,11 +301,11 @@ wait_until_taken_locked(cot_broadcast *broadcast, cot_parker *parker,
                         int64_t deadline_ns, cot_message *message)
 {
     cot_status waited = COT_OK;
-    while (get_hint(&message->pending) > 0 && waited == COT_OK) {
+    while (cot_hint_get(&message->pending) > 0 && waited == COT_OK) {
         waited = cot_wait_locked(&message->sender, &broadcast->lock, parker,
                                  deadline_ns);
     }
-    return get_hint(&message->pending) == 0 ? COT_OK : waited;
+    return cot_hint_get(&message->pending) == 0 ? COT_OK : waited;
 }
 
 cot_status
@@ -408,7 +389,7 @@ cot_broadcast_withdraw(cot_broadcast *broadcast, cot_message *message)
     cot_lock_acquire(&broadcast->lock);
     if (message->was_sent) {
         was_in_line = !message->was_taken && broadcast->capacity == 0
-                      && get_hint(&message->pending) > 0;
+                      && cot_hint_get(&message->pending) > 0;
         is_withdrawn = was_in_line;
     }
     if (was_in_line) {
@@ -435,7 +416,7 @@ take_locked(cot_subscription *subscription, cot_message **message)
     }
     own->was_taken = true;
     advance_locked(subscription);
-    if (get_hint(&own->pending) == 0) {
+    if (cot_hint_get(&own->pending) == 0) {
         // Who takes it last is given the line's reference.
         *message = remove_first_locked(broadcast);
         wake_sender_locked(broadcast);
@@ -484,12 +465,12 @@ unsubscribe_locked(cot_subscription *subscription)
     if (subscription->next != NULL) {
         subscription->next->prev = subscription->prev;
     }
-    subtract_hint(&broadcast->subscriptions, 1);
+    cot_hint_subtract(&broadcast->subscriptions, 1);
     while (subscription->message != NULL) {
         advance_locked(subscription);
     }
     while (broadcast->first != NULL
-           && get_hint(&broadcast->first->pending) == 0) {
+           && cot_hint_get(&broadcast->first->pending) == 0) {
         *end = remove_first_locked(broadcast);
         end = &(*end)->next;
     }
@@ -556,7 +537,7 @@ subscribe_locked(cot_broadcast *broadcast, cot_subscription *subscription)
         subscription->next->prev = subscription;
     }
     broadcast->first_subscription = subscription;
-    add_hint(&broadcast->subscriptions, 1);
+    cot_hint_add(&broadcast->subscriptions, 1);
 }
 
 cot_status
@@ -622,7 +603,7 @@ cot_broadcast_can_send(const cot_broadcast *broadcast,
                        const cot_message *message)
 {
     if (message->was_sent) {
-        return get_hint(&message->pending) == 0;
+        return cot_hint_get(&message->pending) == 0;
     }
     return has_room(broadcast) || cot_broadcast_refuses_send(broadcast);
 }
@@ -632,7 +613,7 @@ cot_broadcast_refuses_send(const cot_broadcast *broadcast)
 {
     return broadcast->is_send_closed
            || (broadcast->is_source_closed
-               && get_hint(&broadcast->subscriptions) == 0);
+               && cot_hint_get(&broadcast->subscriptions) == 0);
 }
 
 bool
@@ -644,14 +625,14 @@ cot_broadcast_refuses_subscribe(const cot_broadcast *broadcast)
 bool
 cot_subscription_can_recv(const cot_subscription *subscription)
 {
-    return get_hint(&subscription->len) > 0 || subscription->is_closed
+    return cot_hint_get(&subscription->len) > 0 || subscription->is_closed
            || subscription->broadcast->is_send_closed;
 }
 
 bool
 cot_subscription_refuses_recv(const cot_subscription *subscription)
 {
-    return get_hint(&subscription->len) == 0
+    return cot_hint_get(&subscription->len) == 0
            && (subscription->is_closed
                || subscription->broadcast->is_send_closed);
 }
@@ -659,19 +640,19 @@ cot_subscription_refuses_recv(const cot_subscription *subscription)
 size_t
 cot_broadcast_len(const cot_broadcast *broadcast)
 {
-    return get_hint(&broadcast->len);
+    return cot_hint_get(&broadcast->len);
 }
 
 size_t
 cot_subscription_len(const cot_subscription *subscription)
 {
-    return get_hint(&subscription->len);
+    return cot_hint_get(&subscription->len);
 }
 
 size_t
 cot_broadcast_subscriptions(const cot_broadcast *broadcast)
 {
-    return get_hint(&broadcast->subscriptions);
+    return cot_hint_get(&broadcast->subscriptions);
 }
 
 size_t

@@ -1,5 +1,6 @@
 #include "core/channel.h"
 
+#include "core/hint.h"
 #include "core/home.h"
 #include "core/registry.h"
 #include "port/memory.h"
@@ -44,26 +45,6 @@ struct cot_channel {
     atomic_bool is_recv_closed;
 };
 
-static size_t
-get_hint(const atomic_size_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void
-add_hint(atomic_size_t *number, size_t value)
-{
-    atomic_store_explicit(number, get_hint(number) + value,
-                          memory_order_relaxed);
-}
-
-static void
-subtract_hint(atomic_size_t *number, size_t value)
-{
-    atomic_store_explicit(number, get_hint(number) - value,
-                          memory_order_relaxed);
-}
-
 // ---- lines ---------------------------------------------------------------
 
 static void
@@ -95,9 +76,9 @@ static void
 append_item_locked(cot_channel *channel, party *one)
 {
     append(&channel->items, one);
-    add_hint(&channel->len, 1);
+    cot_hint_add(&channel->len, 1);
     if (one->state == COT_PARTY_BUFFERED) {
-        add_hint(&channel->buffered, 1);
+        cot_hint_add(&channel->buffered, 1);
     }
     else if (channel->first_sender == NULL) {
         channel->first_sender = one;
@@ -111,9 +92,9 @@ remove_item_locked(cot_channel *channel, party *one)
         channel->first_sender = next_sender(one->next);
     }
     leave(&channel->items, one);
-    subtract_hint(&channel->len, 1);
+    cot_hint_subtract(&channel->len, 1);
     if (one->state == COT_PARTY_BUFFERED) {
-        subtract_hint(&channel->buffered, 1);
+        cot_hint_subtract(&channel->buffered, 1);
     }
 }
 
@@ -124,22 +105,22 @@ insert_locked(cot_channel *channel, party *one)
     party_line *line = &channel->items;
     *(one->prev ? &one->prev->next : &line->first) = one;
     *(one->next ? &one->next->prev : &line->last) = one;
-    add_hint(&channel->len, 1);
-    add_hint(&channel->buffered, 1);
+    cot_hint_add(&channel->len, 1);
+    cot_hint_add(&channel->buffered, 1);
 }
 
 static void
 append_receiver_locked(cot_channel *channel, party *one)
 {
     append(&channel->receivers, one);
-    add_hint(&channel->receivers_len, 1);
+    cot_hint_add(&channel->receivers_len, 1);
 }
 
 static void
 remove_receiver_locked(cot_channel *channel, party *one)
 {
     leave(&channel->receivers, one);
-    subtract_hint(&channel->receivers_len, 1);
+    cot_hint_subtract(&channel->receivers_len, 1);
 }
 
 // Ends the wait of one that has left its line: whom to unpark once the lock is
@@ -288,7 +269,7 @@ send_now_locked(cot_channel *channel, cot_payload *payload,
     if (*receiver != NULL) {
         return COT_OK;
     }
-    if (get_hint(&channel->buffered) < channel->capacity) {
+    if (cot_hint_get(&channel->buffered) < channel->capacity) {
         return buffer_locked(channel, payload);
     }
     return COT_TIMED_OUT;
@@ -341,7 +322,7 @@ static bool
 can_let_in_locked(const cot_channel *channel)
 {
     return channel->first_sender != NULL
-           && get_hint(&channel->buffered) < channel->capacity;
+           && cot_hint_get(&channel->buffered) < channel->capacity;
 }
 
 // Lets the first sender that waits go, and its item stay, at `*place`: what an
@@ -480,7 +461,7 @@ stand_to_send_locked(cot_channel_turn *turn, cot_stand *stand)
 {
     cot_channel *channel = turn->channel;
     if (channel->is_send_closed
-        || get_hint(&channel->buffered) < channel->capacity
+        || cot_hint_get(&channel->buffered) < channel->capacity
         || has_others_locked(&channel->receivers, stand->choice)) {
         return COT_AGAIN;
     }
@@ -630,7 +611,7 @@ close_end(cot_channel *channel, cot_channel_side side, bool drops_items,
         status = COT_SHUT_DOWN;
     }
     else if (closes_recv && !drops_items
-             && get_hint(&channel->buffered) != 0) {
+             && cot_hint_get(&channel->buffered) != 0) {
         status = COT_AGAIN;
     }
     else {
@@ -720,13 +701,13 @@ bool
 cot_channel_refuses_recv(const cot_channel *channel)
 {
     return channel->is_recv_closed
-           || (channel->is_send_closed && get_hint(&channel->len) == 0);
+           || (channel->is_send_closed && cot_hint_get(&channel->len) == 0);
 }
 
 size_t
 cot_channel_len(const cot_channel *channel)
 {
-    return get_hint(&channel->len);
+    return cot_hint_get(&channel->len);
 }
 
 size_t
@@ -744,15 +725,15 @@ cot_channel_unbound_op(const cot_channel *channel)
 bool
 cot_channel_can_send(const cot_channel *channel)
 {
-    return get_hint(&channel->receivers_len) > 0
-           || get_hint(&channel->buffered) < channel->capacity
+    return cot_hint_get(&channel->receivers_len) > 0
+           || cot_hint_get(&channel->buffered) < channel->capacity
            || channel->is_send_closed;
 }
 
 bool
 cot_channel_can_recv(const cot_channel *channel)
 {
-    return get_hint(&channel->len) > 0 || channel->is_send_closed;
+    return cot_hint_get(&channel->len) > 0 || channel->is_send_closed;
 }
 
 // ---- ends ----------------------------------------------------------------

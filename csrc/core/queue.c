@@ -1,6 +1,7 @@
 #include "core/queue.h"
 
 #include "core/heap.h"
+#include "core/hint.h"
 #include "core/home.h"
 #include "core/registry.h"
 #include "port/memory.h"
@@ -135,18 +136,6 @@ cot_queue_from_object(cot_object *object)
     return (cot_queue *)((char *)object - offsetof(cot_queue, object));
 }
 
-static size_t
-get_hint(const atomic_size_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void
-set_hint(atomic_size_t *number, size_t value)
-{
-    atomic_store_explicit(number, value, memory_order_relaxed);
-}
-
 static cot_status
 grow(cot_queue *queue, size_t needed)
 {
@@ -176,21 +165,21 @@ grow(cot_queue *queue, size_t needed)
 static void
 add_locked(cot_queue *queue, cot_payload *payload)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     if (queue->order == LEAST_OUT) {
         cot_heap_push(queue->ring, len, payload);
     }
     else {
         queue->ring[(queue->first + len) & (queue->ring_size - 1)] = payload;
     }
-    set_hint(&queue->len, len + 1);
+    cot_hint_set(&queue->len, len + 1);
 }
 
 // Takes all or nothing.
 static cot_status
 put_locked(cot_queue *queue, cot_payload *const *payloads, size_t count)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     size_t capacity = queue->capacity;
     if (queue->is_shut_down) {
         return COT_SHUT_DOWN;
@@ -207,7 +196,7 @@ put_locked(cot_queue *queue, cot_payload *const *payloads, size_t count)
         }
         add_locked(queue, payloads[i]);
     }
-    set_hint(&queue->unfinished, get_hint(&queue->unfinished) + count);
+    cot_hint_set(&queue->unfinished, cot_hint_get(&queue->unfinished) + count);
     return COT_OK;
 }
 
@@ -215,7 +204,7 @@ put_locked(cot_queue *queue, cot_payload *const *payloads, size_t count)
 static cot_payload *
 take_locked(cot_queue *queue)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     size_t mask = queue->ring_size - 1;
     cot_payload *payload = NULL;
     switch (queue->order) {
@@ -230,14 +219,14 @@ take_locked(cot_queue *queue)
             payload = cot_heap_pop(queue->ring, len);
             break;
     }
-    set_hint(&queue->len, len - 1);
+    cot_hint_set(&queue->len, len - 1);
     return payload;
 }
 
 static cot_status
 get_locked(cot_queue *queue, cot_payload **payload)
 {
-    if (get_hint(&queue->len) == 0) {
+    if (cot_hint_get(&queue->len) == 0) {
         return queue->is_shut_down ? COT_SHUT_DOWN : COT_AGAIN;
     }
     *payload = take_locked(queue);
@@ -325,7 +314,7 @@ cot_queue_put_many(cot_queue *queue, cot_parker *parker, int64_t deadline_ns,
 static cot_status
 get_many_locked(cot_queue *queue, size_t max, cot_batch *batch)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     if (len == 0) {
         return queue->is_shut_down ? COT_SHUT_DOWN : COT_AGAIN;
     }
@@ -365,7 +354,7 @@ return_locked(cot_queue *queue, cot_payload *payload)
     if (queue->order == FIRST_OUT) {
         queue->first = (queue->first - 1) & (queue->ring_size - 1);
         queue->ring[queue->first] = payload;
-        set_hint(&queue->len, get_hint(&queue->len) + 1);
+        cot_hint_set(&queue->len, cot_hint_get(&queue->len) + 1);
     }
     else {
         add_locked(queue, payload);
@@ -376,9 +365,9 @@ static void
 count_done_locked(cot_queue *queue, size_t done)
 {
     // An item may be called done before it is gotten: never below zero.
-    size_t unfinished = get_hint(&queue->unfinished);
+    size_t unfinished = cot_hint_get(&queue->unfinished);
     size_t left = unfinished > done ? unfinished - done : 0;
-    set_hint(&queue->unfinished, left);
+    cot_hint_set(&queue->unfinished, left);
     if (left == 0) {
         cot_waitlist_wake_all(&queue->joiners);
     }
@@ -389,7 +378,7 @@ cot_queue_task_done(cot_queue *queue)
 {
     cot_status status = COT_OVERDONE;
     cot_lock_acquire(&queue->lock);
-    if (get_hint(&queue->unfinished) > 0) {
+    if (cot_hint_get(&queue->unfinished) > 0) {
         count_done_locked(queue, 1);
         status = COT_OK;
     }
@@ -402,11 +391,11 @@ cot_queue_join(cot_queue *queue, cot_parker *parker, int64_t deadline_ns)
 {
     cot_status status = COT_OK;
     cot_lock_acquire(&queue->lock);
-    while (get_hint(&queue->unfinished) > 0 && status == COT_OK) {
+    while (cot_hint_get(&queue->unfinished) > 0 && status == COT_OK) {
         status = cot_wait_locked(&queue->joiners, &queue->lock, parker,
                                  deadline_ns);
     }
-    if (get_hint(&queue->unfinished) == 0) {
+    if (cot_hint_get(&queue->unfinished) == 0) {
         status = COT_OK;
     }
     cot_lock_release(&queue->lock);
@@ -416,7 +405,7 @@ cot_queue_join(cot_queue *queue, cot_parker *parker, int64_t deadline_ns)
 static cot_status
 put_back_locked(cot_queue *queue, cot_batch *batch)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     if (queue->is_dropping) {
         count_done_locked(queue, batch->len);
         return COT_SHUT_DOWN;
@@ -452,13 +441,13 @@ static size_t
 take_all_locked(cot_queue *queue, cot_payload ***ring, size_t *first,
                 size_t *size)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     *ring = queue->ring;
     *first = queue->first;
     *size = queue->ring_size;
     queue->ring = NULL;
     queue->ring_size = queue->first = 0;
-    set_hint(&queue->len, 0);
+    cot_hint_set(&queue->len, 0);
     count_done_locked(queue, len);
     return len;
 }
@@ -488,7 +477,7 @@ cot_queue_shut_down(cot_queue *queue, bool immediate)
 static size_t
 unbind_locked(cot_queue *queue, uint64_t origin, cot_object **dead)
 {
-    size_t len = get_hint(&queue->len);
+    size_t len = cot_hint_get(&queue->len);
     size_t mask = queue->ring_size - 1;
     size_t kept = 0;
     for (size_t i = 0; i < len; i++) {
@@ -500,7 +489,7 @@ unbind_locked(cot_queue *queue, uint64_t origin, cot_object **dead)
             queue->ring[(queue->first + kept++) & mask] = payload;
         }
     }
-    set_hint(&queue->len, kept);
+    cot_hint_set(&queue->len, kept);
     return len - kept;
 }
 
@@ -523,7 +512,7 @@ queue_interpreter_ended(cot_object *object, const cot_home *home)
 size_t
 cot_queue_len(const cot_queue *queue)
 {
-    return get_hint(&queue->len);
+    return cot_hint_get(&queue->len);
 }
 
 size_t
@@ -541,18 +530,18 @@ cot_queue_is_shut_down(const cot_queue *queue)
 bool
 cot_queue_can_get(const cot_queue *queue)
 {
-    return get_hint(&queue->len) > 0 || queue->is_shut_down;
+    return cot_hint_get(&queue->len) > 0 || queue->is_shut_down;
 }
 
 bool
 cot_queue_can_put(const cot_queue *queue)
 {
-    return queue->capacity == 0 || get_hint(&queue->len) < queue->capacity
+    return queue->capacity == 0 || cot_hint_get(&queue->len) < queue->capacity
            || queue->is_shut_down;
 }
 
 bool
 cot_queue_is_done(const cot_queue *queue)
 {
-    return get_hint(&queue->unfinished) == 0;
+    return cot_hint_get(&queue->unfinished) == 0;
 }

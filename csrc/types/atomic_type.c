@@ -582,7 +582,7 @@ static PyMethodDef int_methods[] = {
     {"fetch_xor", int_fetch_xor, METH_O, fetch_xor_doc},
     {"fetch_max", int_fetch_max, METH_O, fetch_max_doc},
     {"fetch_min", int_fetch_min, METH_O, fetch_min_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {NULL},
 };
 
@@ -731,7 +731,7 @@ static PyMethodDef flag_methods[] = {
     {"clear", flag_clear, METH_NOARGS, clear_doc},
     {"test_and_set", flag_test_and_set, METH_NOARGS, test_and_set_doc},
     {"test_and_clear", flag_test_and_clear, METH_NOARGS, test_and_clear_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {NULL},
 };
 

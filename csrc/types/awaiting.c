@@ -44,7 +44,7 @@ await_operation(PyObject *target, const char *name, PyObject *value,
                                  timeout ? timeout : Py_None, value);
 }
 
-static PyObject *
+PyObject *
 await_plain(PyObject *op, const signature *expected, const char *name,
             PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {

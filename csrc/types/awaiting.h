@@ -4,7 +4,7 @@
 #ifndef COT_TYPES_AWAITING_H
 #define COT_TYPES_AWAITING_H
 
-#include "types/state.h"
+#include "types/arguments.h"
 
 // A number for one more task: an actor of cot_owner.
 uint64_t actor_create(module_state *state);
@@ -19,6 +19,11 @@ PyObject *await_operation(PyObject *target, const char *name, PyObject *value,
 
 // The end of "async with": calls the method of that name.
 PyObject *await_release(PyObject *target, const char *name);
+
+// The same for a method whose one argument, optional, is the timeout.
+PyObject *await_plain(PyObject *op, const signature *expected,
+                      const char *name, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames);
 
 // Methods of SharedObjects, METH_FASTCALL | METH_KEYWORDS: the twins of get, put
 // (of an item, or an obj), join, acquire, wait, recv, send, send_buffer, get_many

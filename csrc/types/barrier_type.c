@@ -425,7 +425,7 @@ static PyMethodDef barrier_methods[] = {
     {"abort", barrier_abort, METH_NOARGS, abort_doc},
     {"await_", (PyCFunction)(void (*)(void))barrier_await,
      METH_FASTCALL | METH_KEYWORDS, await_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {NULL},
 };
 

@@ -198,7 +198,7 @@ static PyMethodDef source_methods[] = {
     {"__enter__", endpoint_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))source_exit, METH_FASTCALL,
      NULL},
-    {"__reduce__", endpoint_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
 };

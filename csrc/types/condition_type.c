@@ -447,7 +447,7 @@ static PyMethodDef condition_methods[] = {
     {"notify", (PyCFunction)(void (*)(void))condition_notify,
      METH_FASTCALL | METH_KEYWORDS, notify_doc},
     {"notify_all", condition_notify_all, METH_NOARGS, notify_all_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     AWAIT_ACQUIRE,
     AWAIT_ENTER,
     {"await_", (PyCFunction)(void (*)(void))condition_await,

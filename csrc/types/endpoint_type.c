@@ -146,16 +146,6 @@ endpoint_enter(PyObject *op, PyObject *Py_UNUSED(ignored))
     return Py_NewRef(op);
 }
 
-PyObject *
-endpoint_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    PyErr_Format(state_of(op)->not_shareable_error,
-                 "a %s lives in this process only: it travels between "
-                 "interpreters, not in a pickle",
-                 Py_TYPE(op)->tp_name);
-    return NULL;
-}
-
 // An end is not false when nothing is in line.
 int
 endpoint_bool(PyObject *Py_UNUSED(op))
@@ -512,7 +502,7 @@ static PyMethodDef receiver_methods[] = {
     {"__enter__", endpoint_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))receiver_exit, METH_FASTCALL,
      NULL},
-    {"__reduce__", endpoint_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
 };
@@ -568,7 +558,7 @@ static PyMethodDef sender_methods[] = {
     {"__enter__", endpoint_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))sender_exit, METH_FASTCALL,
      NULL},
-    {"__reduce__", endpoint_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
 };

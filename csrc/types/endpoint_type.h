@@ -23,7 +23,6 @@ PyObject *endpoint_capacity(size_t capacity);
 // Methods, and the text of an attribute, of all ends.
 extern const char endpoint_capacity_doc[];
 PyObject *endpoint_enter(PyObject *op, PyObject *ignored);
-PyObject *endpoint_reduce(PyObject *op, PyObject *ignored);
 int endpoint_bool(PyObject *op);
 
 #endif

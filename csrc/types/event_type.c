@@ -146,7 +146,7 @@ static PyMethodDef event_methods[] = {
     {"clear", event_clear, METH_NOARGS, clear_doc},
     {"wait", (PyCFunction)(void (*)(void))event_wait,
      METH_FASTCALL | METH_KEYWORDS, wait_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     AWAIT_METHOD("await_", await_wait,
                  "await_($self, /, timeout=None)\n--\n\n"
                  "wait() for a task of an event loop."),

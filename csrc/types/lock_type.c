@@ -79,16 +79,6 @@ rlock_repr(PyObject *op)
 PyDoc_STRVAR(reduce_doc, "__reduce__($self, /)\n--\n\n"
                          "Refused: a lock lives in this process only.");
 
-PyObject *
-lock_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    PyErr_Format(state_of(op)->not_shareable_error,
-                 "a %s lives in this process only: it travels between "
-                 "interpreters, not in a pickle",
-                 Py_TYPE(op)->tp_name);
-    return NULL;
-}
-
 // ---- acquire and release -------------------------------------------------
 
 typedef struct {
@@ -340,7 +330,7 @@ static PyMethodDef lock_methods[] = {
     {"locked", lock_locked, METH_NOARGS, locked_doc},
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
-    {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
+    {"__reduce__", shared_reduce, METH_NOARGS, reduce_doc},
     AWAIT_ACQUIRE,
     AWAIT_ENTER,
     {NULL},
@@ -353,7 +343,7 @@ static PyMethodDef rlock_methods[] = {
     {"locked", lock_locked, METH_NOARGS, locked_doc},
     {"__enter__", lock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL, NULL},
-    {"__reduce__", lock_reduce, METH_NOARGS, reduce_doc},
+    {"__reduce__", shared_reduce, METH_NOARGS, reduce_doc},
     AWAIT_ACQUIRE,
     AWAIT_ENTER,
     {"_is_owned", rlock_is_owned, METH_NOARGS, NULL},

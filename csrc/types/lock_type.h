@@ -34,7 +34,4 @@ extern const blocking_op lock_acquire_op;
 void lock_begin_turn(turn *own, cot_mutex *mutex);
 PyObject *lock_finish_turn(turn *own, cot_status status);
 
-// __reduce__ of what lives in this process only.
-PyObject *lock_reduce(PyObject *op, PyObject *ignored);
-
 #endif

@@ -471,7 +471,7 @@ static PyMethodDef once_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, call_doc},
     {"get", (PyCFunction)(void (*)(void))once_get,
      METH_FASTCALL | METH_KEYWORDS, get_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     AWAIT_METHOD("acall", once_await_call,
                  "acall($self, f, /, *args, timeout=None)\n--\n\n"
                  "call() for a task of an event loop.\n\n"

@@ -390,7 +390,7 @@ static PyMethodDef reference_methods[] = {
     {"compare_exchange",
      (PyCFunction)(void (*)(void))reference_compare_exchange,
      METH_FASTCALL | METH_KEYWORDS, compare_exchange_doc},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
 };

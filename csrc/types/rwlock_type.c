@@ -287,22 +287,11 @@ const waitable waitable_rwlock_write = {
 };
 
 static PyObject *
-await_side(PyObject *op, const signature *expected, const char *name,
-           PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *values[1];
-    if (parse_arguments(expected, args, nargs, kwnames, values) < 0) {
-        return NULL;
-    }
-    return await_operation(op, name, NULL, values[0]);
-}
-
-static PyObject *
 rwlock_await_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                   PyObject *kwnames)
 {
     static const signature expected = {"aacquire_read", 0, 1, {"timeout"}};
-    return await_side(op, &expected, "acquire_read", args, nargs, kwnames);
+    return await_plain(op, &expected, "acquire_read", args, nargs, kwnames);
 }
 
 static PyObject *
@@ -310,7 +299,7 @@ rwlock_await_write(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                    PyObject *kwnames)
 {
     static const signature expected = {"aacquire_write", 0, 1, {"timeout"}};
-    return await_side(op, &expected, "acquire_write", args, nargs, kwnames);
+    return await_plain(op, &expected, "acquire_write", args, nargs, kwnames);
 }
 
 // ---- context managers ----------------------------------------------------
@@ -467,7 +456,7 @@ static PyMethodDef rwlock_methods[] = {
                  "aacquire_write($self, /, timeout=None)\n--\n\n"
                  "acquire_write() for a task of an event loop, which owns it\n"
                  "then."),
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     {NULL},
 };
 

@@ -204,7 +204,7 @@ static PyMethodDef semaphore_methods[] = {
     {"__enter__", semaphore_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
      NULL},
-    {"__reduce__", lock_reduce, METH_NOARGS, NULL},
+    {"__reduce__", shared_reduce, METH_NOARGS, NULL},
     AWAIT_ACQUIRE,
     AWAIT_ENTER,
     {NULL},

@@ -129,3 +129,13 @@ PyMemberDef shared_members[] = {
      Py_READONLY},
     {NULL},
 };
+
+PyObject *
+shared_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyErr_Format(SharedObject_CAST(op)->state->not_shareable_error,
+                 "a %s lives in this process only: it travels between "
+                 "interpreters, not in a pickle",
+                 Py_TYPE(op)->tp_name);
+    return NULL;
+}

@@ -39,4 +39,7 @@ Py_hash_t shared_hash(PyObject *op);
 PyObject *shared_richcompare(PyObject *op, PyObject *other, int how);
 extern PyMemberDef shared_members[];
 
+// __reduce__: refused, since it lives in this process only.
+PyObject *shared_reduce(PyObject *op, PyObject *ignored);
+
 #endif

@@ -299,7 +299,6 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
     def stats(self) -> PoolStats:
         """Return what the pool and its workers have done so far."""
-        started, serving, lost, lost_ever, tasks, pending, rows = self._stats()
         return make_stats(self._name, self._stats())
 
     def __reduce__(self) -> Never:
