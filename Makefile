@@ -5,8 +5,7 @@
 #   make test ARGS="-k queue"           arguments for pytest (demo, patrol, bench: theirs)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint format asan tsan model fuzz clean
-.PHONY: help demo patrol test check bench lint format asan tsan fuzz clean
+.PHONY: help demo patrol test check bench lint format asan tsan model fuzz clean
 
 export PYTHON
 ARGS ?=

@@ -20,7 +20,7 @@ import coterie
 def cluster(workers=2, threads=2):
     return LocalCluster(
         n_workers=workers, threads_per_worker=threads, processes=True,
-        dashboard_address=None, silence_logs=50,
+        dashboard_address="127.0.0.1:0", silence_logs=50,
     )
 
 def place():

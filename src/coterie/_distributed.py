@@ -130,7 +130,7 @@ def _local_cluster(workers: int, name: str) -> LocalCluster:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         name=name or None,
     )
 
