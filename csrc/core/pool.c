@@ -1,5 +1,6 @@
 #include "core/pool.h"
 
+#include "core/runtime.h"
 #include "port/memory.h"
 
 #include <stddef.h>
@@ -250,12 +251,53 @@ end_worker(cot_worker *worker)
     cot_free(worker);
 }
 
+// For how long a thread without a worker keeps what it has.
+#define KEEP_NS (30 * COT_SECOND)
+
 static void
-run_worker(void *arg)
+name_worker(const cot_worker *worker, char *name, size_t size)
+{
+    snprintf(name, size, "%s_%u", worker->pool->config.name, worker->number);
+}
+
+// Ends the worker.  Whom its thread serves next, or NULL.
+static cot_worker *
+take_next_worker(cot_worker *worker)
+{
+    cot_lot *lot = cot_runtime_lot();
+    cot_spot spot = {.interpreter_id = worker->interpreter_id};
+    void *kept = worker->kept;
+    void (*drop)(void *) = worker->pool->config.drop;
+    bool stays = kept != NULL && cot_lot_enter(lot, &spot);
+    if (kept != NULL && !stays) {
+        drop(kept);
+    }
+    end_worker(worker);
+    if (!stays) {
+        return NULL;
+    }
+    cot_thread_rename("coterie-kept");
+    cot_worker *next = cot_lot_wait(lot, &spot, cot_clock_after(KEEP_NS));
+    if (next == NULL) {
+        drop(kept);
+        cot_lot_left(lot);
+        return NULL;
+    }
+    char name[64];
+    name_worker(next, name, sizeof(name));
+    cot_thread_rename(name);
+    next->kept = kept;
+    return next;
+}
+
+static void
+run_workers(void *arg)
 {
     cot_worker *worker = arg;
-    worker->pool->config.body(worker);
-    end_worker(worker);
+    while (worker != NULL) {
+        worker->pool->config.body(worker);
+        worker = take_next_worker(worker);
+    }
 }
 
 // The worker is in the pool's list already.
@@ -263,10 +305,13 @@ static cot_status
 start_worker(cot_pool *pool, cot_worker *worker)
 {
     char name[64];
-    snprintf(name, sizeof(name), "%s_%u", pool->config.name, worker->number);
     cot_pool_ref(pool);
     cot_home_add_worker(pool->home, &worker->link);
-    cot_status status = cot_thread_start(run_worker, worker,
+    if (pool->config.drop != NULL && cot_lot_give(cot_runtime_lot(), worker)) {
+        return COT_OK;
+    }
+    name_worker(worker, name, sizeof(name));
+    cot_status status = cot_thread_start(run_workers, worker,
                                          pool->config.stack_size, name);
     if (status != COT_OK) {
         end_worker(worker);
@@ -502,13 +547,16 @@ cot_pool_take(cot_pool *pool, cot_worker *worker, int64_t deadline_ns,
             unref_line(&dropped);
             cot_lock_acquire(&pool->lock);
         }
-        else if (deadline_ns == COT_NOW) {
+        else if (deadline_ns == COT_NOW || worker->is_dismissed) {
             waited = COT_TIMED_OUT;
         }
         else {
             waited = cot_wait_locked(&pool->idle, &pool->lock, &worker->parker,
                                      deadline_ns);
         }
+    }
+    if (deadline_ns != COT_NOW) {
+        worker->is_dismissed = false;
     }
     cot_lock_release(&pool->lock);
     if (deadline_ns != COT_NOW) {
@@ -728,6 +776,46 @@ cot_worker_end_task(cot_worker *worker)
     return is_ours;
 }
 
+static cot_worker *
+worker_of(cot_worker_link *link)
+{
+    return (cot_worker *)((char *)link - offsetof(cot_worker, link));
+}
+
+static void
+count_if_needed(cot_worker_link *link, void *arg)
+{
+    const cot_worker *worker = worker_of(link);
+    size_t *needed = arg;
+    cot_lock_acquire(&worker->pool->lock);
+    bool is_free = worker->place != COT_WORKER_LOST && !worker->is_busy
+                   && (run_of(worker) & 1) == 0 && worker->pool->line.len == 0;
+    cot_lock_release(&worker->pool->lock);
+    *needed += !is_free;
+}
+
+static void
+dismiss(cot_worker_link *link, void *arg)
+{
+    (void)arg;
+    cot_worker *worker = worker_of(link);
+    cot_lock_acquire(&worker->pool->lock);
+    worker->is_dismissed = true;
+    cot_waitlist_wake_all(&worker->pool->idle);
+    cot_lock_release(&worker->pool->lock);
+}
+
+bool
+cot_home_dismiss_workers(cot_home *home)
+{
+    size_t needed = 0;
+    cot_home_each_worker(home, count_if_needed, &needed);
+    if (needed == 0) {
+        cot_home_each_worker(home, dismiss, NULL);
+    }
+    return needed == 0;
+}
+
 bool
 cot_worker_leave_pool(cot_worker *worker, bool if_idle)
 {
@@ -772,8 +860,7 @@ static void
 look_at(cot_worker_link *link, void *arg)
 {
     search *own = arg;
-    cot_worker *worker = (cot_worker *)((char *)link
-                                        - offsetof(cot_worker, link));
+    cot_worker *worker = worker_of(link);
     cot_pool *pool = worker->pool;
     cot_lock_acquire(&pool->lock);
     if (atomic_load_explicit(&worker->task, memory_order_relaxed) == own->task

@@ -14,6 +14,9 @@
 // waits in cot_worker_seal before it ends its interpreter.  What a worker runs
 // has a number, so that a visitor who comes late does not hit the next task.
 //
+// A thread may outlive its worker, with what that has used: it then serves a
+// worker of some other pool (core/lot.h).
+//
 // A worker may leave before the pool is closed, and then another starts when
 // there is work.  One whose task does not end although it was told to, is lost:
 // the pool ends the task in its stead, and does not count on the worker any
@@ -61,6 +64,7 @@ typedef struct cot_worker {
     cot_waitlist sealers;  // the worker itself, until its guests left
     uint32_t guests;       // under the pool's lock
     bool is_busy;          // likewise
+    bool is_dismissed;     // likewise: shall leave if there is nothing to do
     bool is_sealed;        // likewise: takes no more guests
     uint64_t tasks;        // likewise: how many it has run
     int64_t ready_ns;      // likewise: since when it takes tasks, or 0
@@ -72,6 +76,8 @@ typedef struct cot_worker {
     int64_t interpreter_id;  // likewise; -1 until it is known
     uint32_t number;         // 0, 1, ... within the pool; constant
     void *host;              // owned by the body: its interpreter
+    void *kept;  // what the thread has kept from the worker before, or NULL;
+                 // what the body returns with is kept for the next one
 } cot_worker;
 
 // What the layer above brings along.
@@ -79,6 +85,9 @@ typedef struct {
     // Runs on each worker's thread; calls cot_worker_seal before it gives up
     // what guests use.
     void (*body)(cot_worker *worker);
+    // Frees what a thread has kept, on that thread, if nobody wants it.  NULL:
+    // threads end with their workers.
+    void (*drop)(void *kept);
     void (*destroy)(
         void *context);  // frees context, with the pool; any thread
     void *context;       // owned by the pool
@@ -193,6 +202,11 @@ COT_MUST_CHECK bool cot_worker_end(cot_worker *worker);
 // already before the asker goes on, who may submit again at once.  False: the
 // worker is lost, and the task was ended by others.
 COT_MUST_CHECK bool cot_worker_end_task(cot_worker *worker);
+
+// Tells all workers of the home that have nothing to do to leave their pools: to
+// each that waits for a task without a deadline in sight, that is COT_TIMED_OUT.
+// False, and nobody is told, if one of them has something to do, or is lost.
+bool cot_home_dismiss_workers(cot_home *home);
 
 // The worker takes no more tasks; another one may.  False: `if_idle` was said,
 // and there is a task to take.

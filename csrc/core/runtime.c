@@ -17,6 +17,7 @@ static struct cot_runtime {
     cot_sigint sigint;
     cot_registry registry;
     cot_parked parked;
+    cot_lot lot;
     cot_waits waits;
     cot_homes homes;
 } runtime;
@@ -103,6 +104,12 @@ cot_runtime_parked(void)
     return &runtime.parked;
 }
 
+cot_lot *
+cot_runtime_lot(void)
+{
+    return &runtime.lot;
+}
+
 bool
 cot_runtime_claim_setup(void)
 {
@@ -138,6 +145,7 @@ cot_runtime_after_fork_in_child(void)
     runtime.sigint.lock = (cot_lock){0};
     runtime.sigint.is_set_up = false;
     runtime.parked = (cot_parked){0};
+    cot_lot_after_fork_in_child(&runtime.lot);
     // Who held it is not in this process.
     runtime.registry.lock = (cot_lock){0};
     runtime.homes.lock = (cot_lock){0};

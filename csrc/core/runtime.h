@@ -7,6 +7,7 @@
 #define COT_CORE_RUNTIME_H
 
 #include "core/lock.h"
+#include "core/lot.h"
 #include "core/registry.h"
 #include "core/waits.h"
 #include "port/thread.h"
@@ -74,6 +75,9 @@ typedef struct {
 } cot_parked;
 
 cot_parked *cot_runtime_parked(void);
+
+// Threads of workers that ended, which keep their interpreters.
+cot_lot *cot_runtime_lot(void);
 
 // True for the first caller in this process, and for nobody after.
 bool cot_runtime_claim_setup(void);

@@ -25,6 +25,9 @@ COT_MUST_CHECK cot_status cot_thread_start(void (*body)(void *), void *arg,
 
 cot_thread_ident cot_thread_self(void);
 
+// Names the calling thread, as when it starts.
+void cot_thread_rename(const char *name);
+
 // What the system calls a thread that lives, "" if it does not say.  `size` is
 // 16 at least, or the name is not told.
 void cot_thread_name(cot_thread_ident thread, char *name, size_t size);

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,13 +17,15 @@ typedef struct {
     char name[NAME_SIZE];
 } launch;
 
-static void
-set_name(const char *name)
+void
+cot_thread_rename(const char *name)
 {
+    char cut[NAME_SIZE];
+    snprintf(cut, sizeof(cut), "%.*s", NAME_SIZE - 1, name);
 #ifdef __APPLE__
-    pthread_setname_np(name);
+    pthread_setname_np(cut);
 #else
-    pthread_setname_np(pthread_self(), name);
+    pthread_setname_np(pthread_self(), cut);
 #endif
 }
 
@@ -31,7 +34,7 @@ run_thread(void *arg)
 {
     launch own = *(launch *)arg;
     cot_free(arg);
-    set_name(own.name);
+    cot_thread_rename(own.name);
     own.body(own.arg);
     return NULL;
 }
