@@ -33,10 +33,17 @@ concurrent.futures.ProcessPoolExecutor(1, mp_context=context).submit(abs, -1)
 
 
 @pytest.mark.parametrize("name", WAYS_TO_FORK)
-def test_fork_is_refused_while_interpreters_live(repeat_script, name):
+def test_fork_is_refused_while_calls_run(repeat_script, name):
     source = f"""{PREFACE}
 pool = coterie.Executor(2)
 pool.submit(abs, -1).result()
+started, go_on = coterie.sync.Event(), coterie.sync.Event()
+def run():
+    started.set()
+    go_on.wait()
+    return "ran"
+future = pool.submit(run)
+started.wait()
 fork = {WAYS_TO_FORK[name].strip()!r}
 try:
     exec(fork)
@@ -44,13 +51,14 @@ except RuntimeError as error:
     print(type(error).__name__)
     print("multiprocessing" in str(error), "forkserver" in str(error))
     print("spawn" in str(error), "shut" in str(error).lower())
-print(pool.submit(abs, -2).result())
+go_on.set()
+print(future.result())
 pool.shutdown()
 os._exit(0)
 """
     ends = repeat_script(source, **OPTIONS)
     assert {(end.rc, end.stdout, end.stderr) for end in ends} == {
-        (0, "ForkRefused\nTrue True\nTrue True\n2\n", "")
+        (0, "ForkRefused\nTrue True\nTrue True\nran\n", "")
     }
 
 
@@ -162,6 +170,45 @@ print(pool.submit(abs, -8).result())
     check_forks(repeat_script, source, "child 7\nparent 3\n8\n")
 
 
+def test_fork_while_workers_are_idle(repeat_script):
+    """They end before it, and others start when there is work."""
+    source = """
+pool = coterie.Executor(2, initializer=lambda: globals().update(n=40))
+ids = lambda: [worker.interpreter for worker in pool.stats().workers]
+add = lambda x: n + x
+print(pool.submit(add, 1).result())
+before = ids()
+in_child = lambda: pool.submit(add, 2).result()
+fork()
+print(before != [] and ids() == [])
+fork()
+print(pool.submit(add, 3).result(), set(before).isdisjoint(ids()))
+"""
+    check_forks(
+        repeat_script,
+        source,
+        "41\nchild 42\nparent 3\nTrue\nchild 42\nparent 3\n43 True\n",
+    )
+
+
+def test_fork_while_an_interpreter_is_open(repeat_script):
+    """It is not ours to end: somebody may want what it knows."""
+    source = f"""{PREFACE}
+interpreter = coterie.interpreters.create()
+interpreter.exec("x = 1")
+try:
+    os.fork()
+except coterie.ForkRefused:
+    print("refused")
+interpreter.exec("print(x)")
+interpreter.close()
+"""
+    ends = repeat_script(source, **OPTIONS)
+    assert {(end.rc, end.stdout, end.stderr) for end in ends} == {
+        (0, "refused\n1\n", "")
+    }
+
+
 def test_multiprocessing_with_fork_after_shutdown(repeat_script):
     source = """
 with coterie.Executor(1) as pool:
@@ -227,16 +274,26 @@ def test_preexec_fn_warns(run_script):
 import subprocess, sys, warnings, coterie
 pool = coterie.Executor(1)
 pool.submit(abs, -1).result()
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    try:
-        subprocess.run([sys.executable, "-S", "-c", ""], preexec_fn=print, timeout=5)
-    except Exception:
-        pass
-print([str(w.message) for w in caught if w.category is RuntimeWarning])
+event = coterie.sync.Event()
+def run():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            subprocess.run([sys.executable, "-S", "-c", ""], preexec_fn=int, timeout=5)
+        except Exception:
+            pass
+    print([str(w.message) for w in caught if w.category is RuntimeWarning])
+run()
+future = pool.submit(event.wait)
+while not future.running():
+    pass
+run()
+event.set()
 """
     ended = run_script(source)
-    assert "preexec_fn" in ended.stdout
+    idle, busy = ended.stdout.splitlines()
+    assert idle == "[]"
+    assert "preexec_fn" in busy
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

@@ -20,6 +20,7 @@
 #include "types/event_type.h"
 #include "types/fork_guard.h"
 #include "types/future_type.h"
+#include "types/idle.h"
 #include "types/interpreter_queue_type.h"
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
@@ -258,35 +259,10 @@ static PyObject *
 core_leave(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     state_of(module)->is_leaving = true;
-    Py_RETURN_NONE;
-}
-
-static bool
-is_home_empty(void *arg)
-{
-    return cot_home_is_empty(arg);
-}
-
-static cot_status
-attempt_join(void *arg, cot_parker *parker, int64_t deadline_ns)
-{
-    return cot_home_join(arg, parker, deadline_ns);
-}
-
-static const blocking_op join_op = {is_home_empty, attempt_join,
-                                    "the end of the interpreter"};
-
-static PyObject *
-core_join(PyObject *module, PyObject *timeout)
-{
-    module_state *state = state_of(module);
-    int64_t deadline_ns;
-    cot_status status;
-    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
-        || cot_block(state, &join_op, state->home, deadline_ns, &status) < 0) {
-        return NULL;
+    if (state_of(module)->is_main) {
+        idle_keep_none();
     }
-    return PyBool_FromLong(status == COT_OK);
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -418,6 +394,43 @@ core_end_parked(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     (void)module;
     parking_end_all();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+core_keep_interpreters(PyObject *module, PyObject *max)
+{
+    (void)module;
+    unsigned long number = PyLong_AsUnsignedLong(max);
+    if (number == (unsigned long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    idle_keep(number < UINT32_MAX ? (uint32_t)number : UINT32_MAX);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+core_join_kept(PyObject *module, PyObject *timeout)
+{
+    int64_t deadline_ns;
+    int have_ended = deadline_from_timeout(timeout, true, &deadline_ns) < 0
+                         ? -1
+                         : idle_join_kept(state_of(module), deadline_ns);
+    return have_ended < 0 ? NULL : PyBool_FromLong(have_ended);
+}
+
+static PyObject *
+core_has_audit_hooks(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(state_of(module)->has_audit_hooks);
+}
+
+static PyObject *
+core_end_idle(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    if (idle_end(state_of(module)) < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -553,9 +566,6 @@ static PyMethodDef core_methods[] = {
     {"leave", core_leave, METH_NOARGS,
      PyDoc_STR("leave($module, /)\n--\n\n"
                "This interpreter is about to end.")},
-    {"join", core_join, METH_O,
-     PyDoc_STR("join($module, timeout, /)\n--\n\n"
-               "Wait until this interpreter has no worker: whether so.")},
     {"end_dispatcher", core_end_dispatcher, METH_O,
      PyDoc_STR("end_dispatcher($module, timeout, /)\n--\n\n"
                "Run the callbacks that are due, and end their thread.")},
@@ -586,6 +596,21 @@ static PyMethodDef core_methods[] = {
                "are, under another.")},
     {"end_parked", core_end_parked, METH_NOARGS,
      PyDoc_STR("end_parked($module, /)\n--\n\nEnd them.")},
+    {"keep_interpreters", core_keep_interpreters, METH_O,
+     PyDoc_STR("keep_interpreters($module, max, /)\n--\n\n"
+               "Let threads of workers keep up to so many interpreters for\n"
+               "the next workers.")},
+    {"join_kept", core_join_kept, METH_O,
+     PyDoc_STR("join_kept($module, timeout, /)\n--\n\n"
+               "Wait until those have ended, after leave(): whether so.")},
+    {"has_audit_hooks", core_has_audit_hooks, METH_NOARGS,
+     PyDoc_STR("has_audit_hooks($module, /)\n--\n\n"
+               "Whether code of this interpreter has added audit hooks.")},
+    {"end_idle", core_end_idle, METH_NOARGS,
+     PyDoc_STR(
+         "end_idle($module, /)\n--\n\n"
+         "End the interpreters that nobody uses: kept ones, and those of\n"
+         "this interpreter's workers if all of them are idle.")},
     {"tell", core_tell, METH_O, tell_doc},
     {"worker", core_worker, METH_NOARGS,
      PyDoc_STR(

@@ -4,7 +4,7 @@
 #include "core/runtime.h"
 #include "core/waits.h"
 #include "port/thread.h"
-#include "types/parking.h"
+#include "types/idle.h"
 
 #include <string.h>
 
@@ -15,13 +15,32 @@ static const char refusal[] =
     "start method instead of 'fork': "
     "multiprocessing.set_start_method('spawn')";
 
-static void
-refuse(void)
+// That of this interpreter, if it has imported us; or NULL.
+static module_state *
+known_state(void)
 {
-    module_state *state = state_of_current();
-    if (state != NULL) {
-        PyErr_SetString(state->fork_refused, refusal);
+    PyObject *name = PyUnicode_FromString("coterie._core");
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    module_state *state = module ? PyModule_GetState(module) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(module);  // sys.modules keeps it
+    Py_XDECREF(name);
+    return state;
+}
+
+// 0 once no interpreter lives; -1 with an exception set.
+static int
+make_way(module_state *state)
+{
+    if (idle_end(state) < 0) {
+        return -1;
     }
+    // A worker that is about to make its interpreter is not counted as one yet.
+    if (cot_runtime_interpreters() > 0 || !cot_home_is_empty(state->home)) {
+        PyErr_SetString(state->fork_refused, refusal);
+        return -1;
+    }
+    return 0;
 }
 
 // The one who asks does not hold the GILs of those whom it would look at.
@@ -41,18 +60,18 @@ guard_frames(void)
 static int
 audit(const char *event, PyObject *args, void *user_data)
 {
+    module_state *state;
     if (event[0] == 's' && strcmp(event, "sys._current_frames") == 0) {
         return guard_frames();
     }
+    if (event[0] == 's' && strcmp(event, "sys.addaudithook") == 0
+        && (state = known_state()) != NULL) {
+        state->has_audit_hooks = true;
+    }
     if (event[0] == 'o'
         && (strcmp(event, "os.fork") == 0 || strcmp(event, "os.forkpty") == 0)
-        && cot_runtime_interpreters() > 0) {
-        // Nobody uses these.
-        parking_end_all();
-        if (cot_runtime_interpreters() > 0) {
-            refuse();
-            return -1;
-        }
+        && (state = known_state()) != NULL) {
+        return make_way(state);
     }
     return 0;
 }

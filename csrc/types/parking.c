@@ -1,31 +1,57 @@
 #include "types/parking.h"
 
-#include "compat/compat.h"
+#include "core/registry.h"
 #include "core/runtime.h"
+#include "port/memory.h"
+#include "types/async_wait.h"
 
+// A function of coterie._reset.
 static PyObject *
-call_reset_module(const char *function, PyObject *arg)
+call(const char *function)
 {
     PyObject *module = PyImport_ImportModule("coterie._reset");
-    PyObject *result = NULL;
-    if (module != NULL) {
-        result = arg ? PyObject_CallMethod(module, function, "O", arg)
-                     : PyObject_CallMethod(module, function, NULL);
-    }
+    PyObject *result = module ? PyObject_CallMethod(module, function, NULL)
+                              : NULL;
     Py_XDECREF(module);
-    if (result == NULL) {
-        // It cannot be used again: no more than a little memory is lost.
-        PyErr_Clear();
-    }
     return result;
 }
 
 PyObject *
 parking_take_stock(void)
 {
-    return COT_COMPAT_LEAKS_INTERPRETERS
-               ? call_reset_module("take_stock", NULL)
-               : NULL;
+    PyObject *stock = call("take_stock");
+    PyErr_Clear();  // it cannot be used again: no more is lost
+    return stock;
+}
+
+int
+parking_get_ready(void)
+{
+    PyObject *done = call("get_ready");
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+int
+parking_resume(void)
+{
+    PyObject *done = call("resume");
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static bool
+reset(PyObject *stock, bool strictly)
+{
+    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *done = module ? PyObject_CallMethod(module, "reset", "Oi", stock,
+                                                  (int)strictly)
+                            : NULL;
+    PyErr_Clear();
+    bool is_new = done == Py_True;
+    Py_XDECREF(done);
+    Py_XDECREF(module);
+    return is_new;
 }
 
 static bool
@@ -73,10 +99,7 @@ parking_keep(PyThreadState *own, PyObject *stock)
         return false;
     }
     PyInterpreterState *interpreter = PyThreadState_GetInterpreter(own);
-    PyObject *done = has_room() ? call_reset_module("reset", stock) : NULL;
-    bool is_new = done == Py_True;
-    Py_XDECREF(done);
-    if (!is_new) {
+    if (!has_room() || !reset(stock, false)) {
         Py_DECREF(stock);
         return false;
     }
@@ -96,6 +119,31 @@ parking_keep(PyThreadState *own, PyObject *stock)
     }
     cot_runtime_interpreter_closed();
     return true;
+}
+
+bool
+parking_renew(PyThreadState **own, PyObject *stock)
+{
+    PyObject *module = PyImport_ImportModule("coterie._core");
+    module_state *state = module ? PyModule_GetState(module) : NULL;
+    bool is_new = state != NULL && reset(stock, true);
+    PyThreadState *next = is_new ? PyThreadState_New(
+                                       PyThreadState_GetInterpreter(*own))
+                                 : NULL;
+    if (next != NULL) {
+        // What code has left by its thread goes with the thread state.
+        PyThreadState *last = PyThreadState_Swap(next);
+        PyThreadState_Clear(last);
+        PyThreadState_Delete(last);
+        *own = next;
+        // Now, although its state may be freed later, or be kept by somebody.
+        async_waits_end(state);
+        cot_registry_interpreter_ended(state->home);
+    }
+    PyErr_Clear();
+    Py_XDECREF(module);
+    PyGC_Collect();
+    return next != NULL;
 }
 
 PyThreadState *
@@ -135,8 +183,17 @@ parking_end_all(void)
     }
 }
 
-PyObject *
-parking_ids(void)
+static int
+append_id(PyObject *ids, int64_t number)
+{
+    PyObject *id = PyLong_FromLongLong(number);
+    int failed = id == NULL || PyList_Append(ids, id) < 0;
+    Py_XDECREF(id);
+    return failed ? -1 : 0;
+}
+
+static int
+append_parked(PyObject *ids)
 {
     cot_parked *parked = cot_runtime_parked();
     PyInterpreterState *found[COT_PARKED_MAX];
@@ -146,13 +203,36 @@ parking_ids(void)
         found[i] = parked->places[i].interpreter;
     }
     cot_lock_release(&parked->lock);
-    PyObject *ids = PyList_New(0);
-    for (size_t i = 0; i < len && ids != NULL; i++) {
-        PyObject *id = PyLong_FromLongLong(PyInterpreterState_GetID(found[i]));
-        if (id == NULL || PyList_Append(ids, id) < 0) {
-            Py_CLEAR(ids);
+    for (size_t i = 0; i < len; i++) {
+        if (append_id(ids, PyInterpreterState_GetID(found[i])) < 0) {
+            return -1;
         }
-        Py_XDECREF(id);
+    }
+    return 0;
+}
+
+static int
+append_kept(PyObject *ids)
+{
+    size_t len;
+    int64_t *found = cot_lot_copy_ids(cot_runtime_lot(), &len);
+    int failed = found == NULL;
+    if (failed) {
+        PyErr_NoMemory();
+    }
+    for (size_t i = 0; i < len && !failed; i++) {
+        failed = append_id(ids, found[i]) < 0;
+    }
+    cot_free(found);
+    return failed ? -1 : 0;
+}
+
+PyObject *
+parking_ids(void)
+{
+    PyObject *ids = PyList_New(0);
+    if (ids != NULL && (append_parked(ids) < 0 || append_kept(ids) < 0)) {
+        Py_CLEAR(ids);
     }
     return ids;
 }

@@ -198,6 +198,7 @@ pool_open(PyObject *op, PyObject *args)
         self->state->home, max_workers,
         &(cot_pool_config){
             .body = worker_run,
+            .drop = worker_drop,
             .destroy = worker_plan_destroy,
             .context = plan,
             .remind = interrupt_remind,

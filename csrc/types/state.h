@@ -74,6 +74,7 @@ typedef struct {
     bool is_leaving;        // the interpreter is about to end
     bool was_interrupted;   // KeyboardInterrupt has left a wait of ours
     bool has_actors;        // tasks of event loops have acquired locks
+    bool has_audit_hooks;   // code has added some, and nothing removes them
     PyInterpreterState *interpreter;  // borrowed: this one
     int64_t id;                       // of it, unique in the process
 

@@ -5,6 +5,7 @@
 #include "port/memory.h"
 #include "types/async_wait.h"
 #include "types/opening.h"
+#include "types/parking.h"
 #include "types/run.h"
 
 #include <string.h>
@@ -24,6 +25,14 @@ worker_plan_destroy(void *arg)
     }
     cot_free(plan);
 }
+
+// The interpreter of a thread.
+typedef struct {
+    PyThreadState *tstate;  // owned: the thread's only one
+    PyObject *stock;  // owned, under its GIL: what it was like when it was
+                      // new; NULL: it is not to be used again
+    bool is_used;     // by a worker before
+} premises;
 
 // ---- from nothing to an interpreter that is ready ------------------------
 
@@ -90,12 +99,26 @@ refuse_breakpoints(void)
 }
 
 static module_state *
-prepare_interpreter(cot_worker *worker, run_host *host)
+open_interpreter(const worker_plan *plan, premises *own)
+{
+    if (opening_apply(plan->settings, true) < 0) {
+        return NULL;
+    }
+    if (own->is_used) {
+        return parking_resume() < 0 ? NULL : opening_state();
+    }
+    if (cot_lot_has_room(cot_runtime_lot())) {
+        own->stock = parking_take_stock();
+    }
+    return opening_state();
+}
+
+static module_state *
+prepare_interpreter(cot_worker *worker, premises *own, run_host *host)
 {
     const worker_plan *plan = cot_pool_context(worker->pool);
-    module_state *state = NULL;
-    if (opening_apply(plan->settings, true) < 0
-        || (state = opening_state()) == NULL) {
+    module_state *state = open_interpreter(plan, own);
+    if (state == NULL) {
         return NULL;
     }
     host->interpreter = state->interpreter;
@@ -191,7 +214,8 @@ has_enough(cot_worker *worker, cot_status status)
     return status == COT_TIMED_OUT && cot_worker_leave_pool(worker, true);
 }
 
-static void
+// Whether it was the end of the pool that has ended it.
+static bool
 run_tasks(module_state *state, cot_worker *worker)
 {
     const worker_plan *plan = cot_pool_context(worker->pool);
@@ -213,6 +237,7 @@ run_tasks(module_state *state, cot_worker *worker)
         }
     } while (goes_on && status != COT_SHUT_DOWN
              && !has_enough(worker, status));
+    return status == COT_SHUT_DOWN;
 }
 
 // ---- the whole -----------------------------------------------------------
@@ -256,11 +281,13 @@ report_initializer(module_state *state, cot_pool *pool)
     PyErr_SetRaisedException(exc);
 }
 
-static void
-live(cot_worker *worker)
+// Whether all went well to the end of the pool.
+static bool
+live(cot_worker *worker, premises *own)
 {
     run_host host = {0};
-    module_state *state = prepare_interpreter(worker, &host);
+    bool is_well = false;
+    module_state *state = prepare_interpreter(worker, own, &host);
     int failed = state ? run_initializer(state, worker) : -1;
     if (state == NULL) {
         break_by_exception(worker->pool, "a worker could not start");
@@ -270,7 +297,7 @@ live(cot_worker *worker)
         break_by_exception(worker->pool, "an initializer failed");
     }
     else if (failed == 0) {
-        run_tasks(state, worker);
+        is_well = run_tasks(state, worker);
     }
     PyThreadState *tstate = PyEval_SaveThread();
     cot_worker_seal(worker);
@@ -279,22 +306,75 @@ live(cot_worker *worker)
         state->host = NULL;
         async_waits_end(state);  // although the state may be freed later
     }
+    return is_well;
+}
+
+// A new interpreter, that the thread is attached to; or NULL, and the pool is
+// broken.
+static premises *
+make_premises(cot_pool *pool)
+{
+    const PyInterpreterConfig config = OPENING_OWN_GIL;
+    premises *own = cot_alloc_zeroed(sizeof(*own));
+    const char *problem = "no memory";
+    if (own != NULL) {
+        cot_runtime_interpreter_opens();
+        problem = opening_create(&config, &own->tstate);
+        if (problem == NULL) {
+            return own;
+        }
+        cot_runtime_interpreter_closed();
+        cot_free(own);
+    }
+    cot_pool_break(pool, problem);
+    return NULL;
+}
+
+static void
+end_premises(premises *own)
+{
+    Py_XDECREF(own->stock);
     cot_compat_forget_thread();
+    Py_EndInterpreter(own->tstate);
+    cot_runtime_interpreter_closed();
+    cot_free(own);
+}
+
+// Whether it can serve another worker, as if it were new.
+static bool
+renew(premises *own)
+{
+    own->is_used = own->stock != NULL && cot_lot_has_room(cot_runtime_lot())
+                   && parking_renew(&own->tstate, own->stock)
+                   && parking_get_ready() == 0;
+    PyErr_Clear();
+    return own->is_used;
 }
 
 void
 worker_run(cot_worker *worker)
 {
-    PyThreadState *tstate = NULL;
-    cot_runtime_interpreter_opens();
-    const PyInterpreterConfig config = OPENING_OWN_GIL;
-    const char *problem = opening_create(&config, &tstate);
-    if (problem != NULL) {
-        cot_pool_break(worker->pool, problem);
+    premises *own = worker->kept;
+    worker->kept = NULL;
+    if (own != NULL) {
+        PyEval_RestoreThread(own->tstate);
+    }
+    else if ((own = make_premises(worker->pool)) == NULL) {
+        return;
+    }
+    if (live(worker, own) && renew(own)) {
+        own->tstate = PyEval_SaveThread();
+        worker->kept = own;
     }
     else {
-        live(worker);
-        Py_EndInterpreter(tstate);
+        end_premises(own);
     }
-    cot_runtime_interpreter_closed();
+}
+
+void
+worker_drop(void *kept)
+{
+    premises *own = kept;
+    PyEval_RestoreThread(own->tstate);
+    end_premises(own);
 }

@@ -1,9 +1,14 @@
 // What a pool's worker does on its thread: its interpreter's whole life.
 //
 //   make the interpreter -> prepare it -> call, call, call ... -> seal -> end it
+//                           ^                                      |
+//                           |                                      v
+//                           the next worker <- wait <- make it like new
 //
-// The thread state that comes with the interpreter stays on this thread, and is
-// detached only while the worker waits for a task.
+// A thread state of the interpreter stays on this thread, and is detached only
+// while there is nothing to do.  A worker whose pool was closed makes its
+// interpreter like new, and the thread keeps it for a while (core/lot.h): that of
+// a worker that left for another reason ends.
 
 #ifndef COT_TYPES_WORKER_H
 #define COT_TYPES_WORKER_H
@@ -30,7 +35,9 @@ typedef struct {
 // NULL is allowed.  Any thread.
 void worker_plan_destroy(void *plan);
 
-// The body of cot_pool_config.
+// The body of cot_pool_config, and what frees the interpreter that a thread has
+// kept.
 void worker_run(cot_worker *worker);
+void worker_drop(void *kept);
 
 #endif

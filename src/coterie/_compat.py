@@ -24,6 +24,7 @@ __all__ = [
     "PicklingError",
     "before_threads_are_joined",
     "forget_exit_callbacks",
+    "has_threads",
     "blake2b",
     "import_check_off",
     "import_what_breaks_when_imported_at_once",
@@ -32,6 +33,7 @@ __all__ = [
     "list_interpreters",
     "load_pickle",
     "ref",
+    "reload_environ",
     "run_exit_callbacks",
     "see_no_other_frames",
     "whence",
@@ -101,20 +103,69 @@ def forget_exit_callbacks() -> bool:
     """Run this interpreter's atexit callbacks, and have none after that.
 
     Reason: an interpreter that is used again has to forget them; `atexit._clear`
-    is private.  Fallback, and where threading has callbacks of its own, which
-    nothing takes back: False.
+    is private.  Fallback, and where threading has callbacks of its own, or
+    multiprocessing one, which nothing takes back: False.
     """
     import atexit
 
-    threading = sys.modules.get("threading")
-    if getattr(threading, "_threading_atexits", None):
-        return False
+    find = sys.modules.get
     clear = getattr(atexit, "_clear", None)
-    if clear is None:
+    if (
+        clear is None
+        or getattr(find("threading"), "_threading_atexits", None)
+        or find("multiprocessing.util") is not None
+    ):
         return False
     run_exit_callbacks()
     clear()
+    # Two modules registered theirs once, and stay.
+    finalize = getattr(find("weakref"), "finalize", None)
+    if finalize is not None:
+        finalize._registered_with_atexit = finalize._shutdown = False
+    shutdown = getattr(find("logging"), "shutdown", None)
+    if shutdown is not None:
+        atexit.register(shutdown)
     return True
+
+
+def has_threads() -> bool:
+    """Whether code in this interpreter has started threads that run still.
+
+    Reason: `_thread._count` is private, and sees those too that threading does
+    not know.  Fallback: threading.
+    """
+    import _thread
+
+    count = getattr(_thread, "_count", None)
+    if count is not None:
+        return bool(count())
+    threading = sys.modules.get("threading")
+    return threading is not None and threading.active_count() > 1
+
+
+def reload_environ() -> None:
+    """Bring os.environ up to what the process has.
+
+    Before 3.14, which has os.reload_environ: what the module of the system has
+    when it is imported anew.
+    """
+    import os
+
+    reload = getattr(os, "reload_environ", None)
+    if reload is not None:
+        reload()
+        return
+    old = sys.modules.pop("posix")
+    try:
+        import posix
+    finally:
+        sys.modules["posix"] = old
+    current = posix.environ
+    for name in [name for name in os.environb if name not in current]:
+        del os.environb[name]
+    for name, value in current.items():
+        if os.environb.get(name) != value:
+            os.environb[name] = value
 
 
 def import_what_breaks_when_imported_at_once() -> None:

@@ -17,6 +17,7 @@ import time
 from functools import partial
 
 from coterie import _compat, _core
+from coterie._processors import available
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
 
 _MANY = 1000
+
+# How many interpreters wait for the next pool, on a machine with few processors.
+_KEPT_AT_LEAST = 4
 
 _installed = False
 _installed_for_interpreters = False
@@ -41,6 +45,9 @@ def install() -> None:
         # caller: the mark comes after it.
         _compat.before_threads_are_joined(_leave)
         _installed = True
+        if _core.is_main():
+            # None any more, once _leave has begun.
+            _core.keep_interpreters(max(available(), _KEPT_AT_LEAST))
         os.register_at_fork(
             before=_warn_of_fork, after_in_child=_core.after_fork_in_child
         )
@@ -87,6 +94,8 @@ def _leave() -> None:
         pass
     finally:  # a signal handler may raise anything
         _whatever_signals_do(lambda: _end(pools))
+        if _core.is_main():
+            _whatever_signals_do(_end_kept)
         if _installed_for_interpreters:
             _whatever_signals_do(_stop_daemons)
         _end_callbacks()
@@ -124,6 +133,11 @@ def _end(pools: Sequence[_core.Pool]) -> None:
         # Only the process can be left: a worker stays until that happens.
         for pool in _core.pools():
             pool._join(None, True)
+
+
+def _end_kept() -> None:
+    if not _core.join_kept(_STOP_SECONDS):
+        _leave_stuck("an interpreter that is ending")
 
 
 def _end_callbacks() -> None:
@@ -254,7 +268,7 @@ def _leave_process() -> None:
 
 def _warn_of_fork() -> None:
     """os.fork is refused before; what comes here is preexec_fn of subprocess."""
-    _core.end_parked()
+    _core.end_idle()
     if _core.interpreters():
         import warnings
 

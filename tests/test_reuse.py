@@ -1,0 +1,558 @@
+"""A new pool's workers may have interpreters that another pool has used: like new."""
+
+import importlib.util
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import coterie
+from coterie import interpreters
+
+
+def spoil_main():
+    import __main__
+
+    __main__.left = 1
+
+
+def look_main():
+    import __main__
+
+    return sorted(name for name in vars(__main__) if not name.startswith("__"))
+
+
+def spoil_builtins():
+    import builtins
+
+    builtins.left = 1
+    builtins.oct = lambda x: "spoilt"
+
+
+def look_builtins():
+    import builtins
+
+    return hasattr(builtins, "left"), oct(8)
+
+
+def spoil_sys():
+    import io
+
+    sys.left = 1
+    sys.path.append("/left")
+    sys.argv.append("left")
+    sys.stdout = io.StringIO()
+    sys.excepthook = print
+    sys.meta_path.insert(0, None)
+    sys.setrecursionlimit(321)
+    sys.set_int_max_str_digits(5000)
+    sys.setswitchinterval(1.0)
+    sys.settrace(lambda *args: None)
+    sys.monitoring.use_tool_id(2, "left")
+
+
+def look_sys():
+    return (
+        hasattr(sys, "left"),
+        sys.path,
+        sys.argv,
+        sys.stdout is sys.__stdout__,
+        sys.excepthook is sys.__excepthook__,
+        len(sys.meta_path),
+        sys.getrecursionlimit(),
+        sys.get_int_max_str_digits(),
+        sys.getswitchinterval(),
+        sys.gettrace(),
+        sys.monitoring.get_tool(2),
+    )
+
+
+def spoil_modules():
+    import json  # of the library: it stays, but for what is put into it
+    import types
+
+    sys.modules["left"] = types.ModuleType("left")
+    os.left = json
+    os.path.expandvars = None
+    sys.path_importer_cache["/left"] = None
+
+
+def look_modules():
+    import json
+
+    return (
+        "left" in sys.modules,
+        hasattr(os, "left"),
+        os.path.expandvars("a"),
+        "/left" in sys.path_importer_cache,
+        json.dumps([1]),
+    )
+
+
+def spoil_environment():
+    os.environ["COTERIE_LEFT"] = "1"
+    os.environ["COTERIE_BOTH"] = "changed"
+    os.environ.pop("COTERIE_GONE", None)
+    os.environ.left = 1
+
+
+def look_environment():
+    names = "COTERIE_LEFT", "COTERIE_BOTH", "COTERIE_GONE"
+    return [os.environ.get(name) for name in names]
+
+
+def spoil_warnings():
+    import warnings
+
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("once", "left")
+
+
+def look_warnings():
+    import warnings
+
+    return list(warnings.filters)
+
+
+def spoil_logging():
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG)
+    logging.getLogger("left").setLevel(5)
+    logging.disable(logging.INFO)
+
+
+def look_logging():
+    import logging
+
+    root = logging.getLogger()
+    left = logging.getLogger("left")
+    return len(root.handlers), root.level, left.level, left.isEnabledFor(40)
+
+
+def spoil_thread():
+    import contextvars
+    import decimal
+    import threading
+
+    threading.left = threading.local()
+    threading.left.x = 1
+    decimal.getcontext().prec = 3
+    sys.left = contextvars.ContextVar("left")
+    sys.left.set(1)
+
+
+def look_thread():
+    import decimal
+
+    return str(decimal.Decimal(1) / 3)
+
+
+def spoil_collector():
+    import gc
+
+    gc.disable()
+    gc.set_threshold(1, 2, 3)
+    gc.callbacks.append(lambda *args: None)
+
+
+def look_collector():
+    import gc
+
+    return gc.isenabled(), gc.get_threshold(), gc.callbacks
+
+
+def spoil_library():
+    import copyreg
+    import linecache
+    import random
+
+    class Left:
+        pass
+
+    random.seed(1)
+    copyreg.pickle(Left, repr)
+    linecache.cache["left"] = (1, None, ["x"], "left")
+
+
+def look_library():
+    import copyreg
+    import linecache
+    import random
+
+    seeded = random.Random(1).random()
+    return (
+        random.random() == seeded,
+        [cls.__name__ for cls in copyreg.dispatch_table if cls.__name__ == "Left"],
+        "left" in linecache.cache,
+    )
+
+
+counter = [0]
+
+
+def spoil_globals():
+    counter.append(1)
+    globals()["left"] = 1
+
+
+def look_globals():
+    return counter, "left" in globals()
+
+
+LIVES = {
+    name.removeprefix("spoil_"): (function, globals()[f"look_{name[6:]}"])
+    for name, function in list(globals().items())
+    if name.startswith("spoil_")
+}
+
+
+def own_id():
+    return interpreters.get_current().id
+
+
+def in_new_pool(*calls, **options):
+    """What each call gives, and the id of the interpreter that all ran in."""
+    with coterie.Executor(1, **options) as pool:
+        return [pool.submit(call).result() for call in (*calls, own_id)]
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_it_is_like_new(name, monkeypatch):
+    monkeypatch.setenv("COTERIE_BOTH", "as it was")
+    monkeypatch.setenv("COTERIE_GONE", "still here")
+    spoil, look = LIVES[name]
+    first, _, id = in_new_pool(look, spoil)
+    assert in_new_pool(look) == [first, id]
+
+
+def test_what_the_process_changed_is_seen(monkeypatch):
+    monkeypatch.setenv("COTERIE_GONE", "1")
+    environment, id = in_new_pool(look_environment)
+    assert environment[2] == "1"
+    monkeypatch.delenv("COTERIE_GONE")
+    monkeypatch.setenv("COTERIE_LEFT", "2")
+    monkeypatch.setattr(sys, "path", [*sys.path, "/somewhere"])
+    monkeypatch.setattr(sys, "argv", ["some", "where"])
+    environment, path, argv, same = in_new_pool(
+        look_environment, lambda: sys.path, lambda: sys.argv
+    )
+    assert environment[::2] == ["2", None]
+    assert (path[-1], argv) == ("/somewhere", ["some", "where"])
+    assert same == id
+
+
+def test_a_module_is_imported_anew(tmp_path, monkeypatch):
+    module = tmp_path / "counts_for_reuse.py"
+    module.write_text("count = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def count():
+        import counts_for_reuse
+
+        counts_for_reuse.count += 1
+        return counts_for_reuse.count
+
+    *counts, id = in_new_pool(count, count)
+    assert counts == [2, 3]
+    assert in_new_pool(count) == [2, id]
+    module.write_text("count = 1000\n")
+    assert in_new_pool(count) == [1001, id]
+
+
+def test_names_that_are_bound_go():
+    def bound():
+        return left  # noqa: F821
+
+    assert in_new_pool(bound, bind={"left": "once"})[0] == "once"
+    with pytest.raises(NameError):
+        in_new_pool(bound)
+
+
+def test_callbacks_of_its_end_run_each_time(capfd):
+    def arrange():
+        import atexit
+        import weakref
+
+        sys.something = set()
+
+        class Thing:
+            pass
+
+        sys.thing = Thing()
+        weakref.finalize(sys.thing, os.write, 1, b"finalize ")
+        atexit.register(os.write, 1, b"atexit ")
+
+    ids = set()
+    for _ in range(3):
+        *_, id = in_new_pool(arrange)
+        ids.add(id)
+        assert sorted(capfd.readouterr().out.split()) == ["atexit", "finalize"]
+    assert len(ids) == 1
+
+
+def test_what_it_held_is_given_up():
+    lock = coterie.sync.Lock()
+    queue = interpreters.create_queue()
+
+    def hold():
+        lock.acquire()
+        queue.put("bound", unbounditems=interpreters.queues.UNBOUND)
+
+    in_new_pool(hold)
+    with pytest.raises(coterie.sync.OwnerDied):
+        lock.acquire()
+    assert lock.acquire(timeout=0)
+    lock.release()
+    assert queue.get() is interpreters.queues.UNBOUND
+
+
+def test_the_pool_is_a_new_one():
+    _, id = in_new_pool(int)
+    with coterie.Executor(1, "named") as pool:
+        assert pool.submit(own_id).result() == id
+        assert pool.submit(coterie.executor.current_worker).result() == "named_0"
+        (worker,) = pool.stats().workers
+        assert (worker.tasks, worker.last_error) == (2, None)
+        assert pool.stats().started == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc here")
+def test_the_thread_has_the_name_of_its_worker():
+    def name():
+        with open("/proc/thread-self/comm") as file:
+            return file.read().strip()
+
+    first, id = in_new_pool(name, thread_name_prefix="one")
+    assert first == "one_0"
+    assert in_new_pool(name, thread_name_prefix="two") == ["two_0", id]
+
+
+def test_while_it_is_kept_it_is_no_interpreter_of_anybody():
+    _, id = in_new_pool(int)
+    assert id not in [interpreter.id for interpreter in interpreters.list_all()]
+    with pytest.raises(interpreters.InterpreterNotFoundError):
+        interpreters.Interpreter(id)
+
+
+def test_several_are_kept():
+    def run(count):
+        barrier = coterie.sync.Barrier(count)
+
+        def meet():
+            barrier.wait()
+            return own_id()
+
+        with coterie.Executor(count) as pool:
+            return {f.result() for f in [pool.submit(meet) for _ in range(count)]}
+
+    assert run(3) == run(3)
+
+
+# ---- what is not used again --------------------------------------------------
+
+
+def patch_library():
+    import json
+
+    json.dumps = lambda *args: "patched"
+
+
+def patch_class():
+    import json
+
+    json.JSONEncoder.default = lambda self, o: "patched"
+
+
+def patch_class_of_start():
+    os._Environ.get = lambda self, key: "patched"
+
+
+def add_audit_hook():
+    sys.addaudithook(lambda *args: None)
+
+
+def use_pool_inside():
+    with coterie.Executor(1) as pool:
+        pool.submit(int).result()
+
+
+def import_what_keeps_something():
+    import csv
+
+    csv.register_dialect("left", delimiter="!")
+
+
+SPOILT = [patch_library, patch_class, patch_class_of_start, add_audit_hook]
+SPOILT += [use_pool_inside, import_what_keeps_something]
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
+def test_what_cannot_be_made_new_ends(spoil):
+    def look():
+        import csv
+        import json
+
+        return (
+            json.dumps(1),
+            json.JSONEncoder.default.__module__,
+            os.environ.get("HOME_OF_NOBODY"),
+            "left" in csv.list_dialects(),
+        )
+
+    _, id = in_new_pool(spoil)
+    *found, other = in_new_pool(look)
+    assert found == [("1", "json.encoder", None, False)]
+    assert other != id
+
+
+def test_an_extension_module_ends_with_its_interpreter(tmp_path, monkeypatch):
+    # One of the standard library, under a name that is not.
+    spec = importlib.util.find_spec("_multiprocessing")
+    if spec is None or not Path(str(spec.origin)).exists():
+        pytest.skip("the library has no such extension module")
+    path = Path(spec.origin)
+    package = tmp_path / "package_for_reuse"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / path.name).write_bytes(path.read_bytes())
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def load():
+        import package_for_reuse._multiprocessing
+
+        return package_for_reuse._multiprocessing.__name__
+
+    name, id = in_new_pool(load)
+    assert name == "package_for_reuse._multiprocessing"
+    assert in_new_pool()[-1] != id
+
+
+def test_a_thread_that_runs_is_waited_for():
+    go_on = coterie.sync.Event()
+    ended = coterie.Queue()
+
+    def leave_thread():
+        import threading
+
+        def wait():
+            go_on.wait()
+            ended.put("ended")
+
+        threading.Thread(target=wait).start()
+
+    with coterie.Executor(1) as pool:
+        pool.submit(leave_thread).result()
+        threading.Timer(0.1, go_on.set).start()
+    assert ended.get_nowait() == "ended"
+
+
+@pytest.mark.parametrize("options", [{"max_tasks_per_child": 1}])
+def test_a_worker_that_leaves_its_pool_ends(options):
+    *_, id = in_new_pool(own_id, **options)
+    assert in_new_pool()[-1] != id
+
+
+def test_a_failed_initializer_leaves_nothing_behind():
+    used = coterie.Queue()
+
+    def fail():
+        used.put(interpreters.get_current().id)
+        raise ValueError("no")
+
+    with coterie.Executor(1, initializer=fail) as pool:
+        with pytest.raises(coterie.BrokenInterpreterPool):
+            pool.submit(int).result()
+    assert in_new_pool()[-1] != used.get_nowait()
+
+
+def test_an_interrupt_does_not_reach_the_next_worker():
+    id = None
+    for _ in range(20):
+        started = coterie.sync.Event()
+
+        def run(started=started):
+            started.set()
+            while True:
+                pass
+
+        with coterie.Executor(1) as pool:
+            future = pool.submit(run)
+            started.wait()
+            assert future.interrupt()
+        results = in_new_pool(*[lambda: sum(range(1000))] * 5)
+        assert results[:-1] == [499500] * 5
+        assert id in (None, results[-1])
+        id = results[-1]
+
+
+# ---- for how long ------------------------------------------------------------
+
+
+def test_they_end_with_the_program(run_script):
+    ended = run_script("""
+        import coterie
+        with coterie.Executor(3) as pool:
+            print(sum(pool.map(abs, range(10))))
+        print(coterie._core.interpreters() > 0)
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "45\nTrue\n", "")
+
+
+def test_they_end_before_a_fork(run_script):
+    ended = run_script(
+        """
+        import os, coterie
+        for _ in range(3):
+            with coterie.Executor(2) as pool:
+                print(sum(pool.map(abs, range(10))), flush=True)
+            pid = os.fork()
+            if pid == 0:
+                with coterie.Executor(2) as pool:
+                    print(sum(pool.map(abs, range(10))), flush=True)
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        """,
+        flags=["-W", "ignore::DeprecationWarning"],
+        guard="",
+    )
+    assert (ended.rc, ended.lines, ended.stderr) == (0, ["45"] * 6, "")
+
+
+def test_no_more_are_kept_than_may_be_of_use(run_script):
+    ended = run_script("""
+        import coterie, os
+        barrier = coterie.sync.Barrier(12)
+        with coterie.Executor(12) as pool:
+            for future in [pool.submit(barrier.wait) for _ in range(12)]:
+                future.result()
+        print(coterie._core.interpreters() <= max(4, os.process_cpu_count()))
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "True\n", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+@pytest.mark.slow
+def test_many_lives_take_no_more_memory(run_script):
+    ended = run_script("""
+        import coterie
+        def memory():
+            with open("/proc/self/statm") as statm:
+                return int(statm.read().split()[1]) * 4
+        def use():
+            import collections, dataclasses, datetime, decimal, hashlib, json, logging
+            import pathlib, pickle, random, re, statistics, threading, typing, uuid
+            return coterie.interpreters.get_current().id
+        def lives(count):
+            ids = set()
+            for _ in range(count):
+                with coterie.Executor(1) as pool:
+                    ids.add(pool.submit(use).result())
+            return len(ids)
+        lives(50)
+        before = memory()
+        print(lives(300) <= 2, (memory() - before) / 300 < 10)
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "True True\n", "")
