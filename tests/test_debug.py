@@ -823,8 +823,11 @@ def test_looking_while_interpreters_come_and_go():
         queue.get()
         inner.join()
 
+    turns = [0]
+
     def come_and_go():
         for number in range(20):
+            turns.append(number)
             if number % 2:
                 with interpreters.create() as interp:
                     interp.call(work, queue)
@@ -836,10 +839,11 @@ def test_looking_while_interpreters_come_and_go():
     seen = set()
     with start_in_thread(come_and_go):
         while not stop.is_set():
+            turn = turns[-1]
             found = waiting_on(queue)
             # Both of them wait; and they are looked at while they go.
-            if len(found) == 2 and found[0].interpreter not in seen:
-                seen.add(found[0].interpreter)
+            if len(found) == 2 and turn not in seen:
+                seen.add(turn)
                 queue.put_many([None, None])
     assert len(seen) == 20
     assert debug.waiters() == []

@@ -5,37 +5,36 @@
 #include "port/memory.h"
 #include "types/async_wait.h"
 
-// A function of coterie._reset.
-static PyObject *
-call(const char *function)
-{
-    PyObject *module = PyImport_ImportModule("coterie._reset");
-    PyObject *result = module ? PyObject_CallMethod(module, function, NULL)
-                              : NULL;
-    Py_XDECREF(module);
-    return result;
-}
-
 PyObject *
 parking_take_stock(void)
 {
-    PyObject *stock = call("take_stock");
+    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *stock = module ? PyObject_CallMethod(module, "take_stock", NULL)
+                             : NULL;
     PyErr_Clear();  // it cannot be used again: no more is lost
+    Py_XDECREF(module);
     return stock;
 }
 
 int
 parking_get_ready(void)
 {
-    PyObject *done = call("get_ready");
+    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *done = module ? PyObject_CallMethod(module, "get_ready", NULL)
+                            : NULL;
+    Py_XDECREF(module);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
 int
-parking_resume(void)
+parking_resume(PyObject *stock)
 {
-    PyObject *done = call("resume");
+    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *done = module
+                         ? PyObject_CallMethod(module, "resume", "O", stock)
+                         : NULL;
+    Py_XDECREF(module);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }

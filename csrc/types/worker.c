@@ -105,7 +105,7 @@ open_interpreter(const worker_plan *plan, premises *own)
         return NULL;
     }
     if (own->is_used) {
-        return parking_resume() < 0 ? NULL : opening_state();
+        return parking_resume(own->stock) < 0 ? NULL : opening_state();
     }
     if (cot_lot_has_room(cot_runtime_lot())) {
         own->stock = parking_take_stock();

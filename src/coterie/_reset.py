@@ -157,7 +157,7 @@ _IMMUTABLE = 1 << 8  # of the flags of types
 def take_stock() -> Stock:
     """Return what `reset` puts back; called in a new interpreter."""
     import gc
-    import posix
+    import os
 
     modules = {name: m for name, m in sys.modules.items() if not _is_ours(name)}
     spaces = {name: vars(module) for name, module in modules.items()}
@@ -171,11 +171,12 @@ def take_stock() -> Stock:
             if type(value) in _CONTAINERS
             and value is not sys.modules
             and value is not sys.path_importer_cache
+            and name != "environ"
             and name != "__builtins__"
         ],
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
-        "environ": posix.environ.copy(),
+        "environ": dict(os.environb),
     }
 
 
@@ -210,11 +211,14 @@ def get_ready() -> None:
     from coterie import _byvalue, _compat, _core  # noqa: F401
 
 
-def resume() -> None:
+def resume(stock: Stock) -> None:
     """Catch up with the process: called when it is used again."""
+    import os
+
     from coterie import _compat
 
     _compat.reload_environ()
+    stock["environ"] = dict(os.environb)
 
 
 def _is_ours(name: str) -> bool:

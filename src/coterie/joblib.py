@@ -105,6 +105,18 @@ class CoterieBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         """The results of a batch that has ended."""
         return future.result()
 
+    def start_call(self) -> None:
+        """Forget what a loop that failed has left.
+
+        joblib keeps the batches that it had cut and not sent yet, and would put
+        their results before those of the next loop of the same Parallel.
+        """
+        super().start_call()
+        left = getattr(self.parallel, "_ready_batches", None)
+        if left is not None:
+            with left.mutex:
+                left.queue.clear()
+
     def terminate(self) -> None:
         """Close the pool, at the end of a loop."""
         if self._pool is not None:
