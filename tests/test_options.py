@@ -488,6 +488,57 @@ def test_statistics(held):
     assert (stats.lost, stats.lost_ever) == (0, 0)
 
 
+def hold_objects(n):
+    global held_objects
+    held_objects = [object() for _ in range(n)]
+
+
+def test_memory_is_told_of_each_worker():
+    started, go = coterie.Queue(), coterie.Queue()
+    with coterie.Executor(2) as pool:
+        calls = [pool.submit(hold, started, go) for _ in range(2)]
+        for _ in calls:
+            started.get()
+            go.put(None)
+        concurrent.futures.wait(calls)
+        before = {w.interpreter: w.memory for w in pool.stats().workers}
+        assert len(before) == 2
+        assert all(memory >= 1 << 18 for memory in before.values())
+        pool.submit(hold_objects, 500_000).result()
+        stats = pool.stats()
+        grown = sorted(w.memory - before[w.interpreter] for w in stats.workers)
+        assert grown[0] < 1 << 21
+        assert 500_000 * 16 < grown[1] < 500_000 * 32
+        assert stats.process_memory > sum(w.memory for w in stats.workers)
+
+
+def test_memory_is_told_while_a_worker_is_busy(held):
+    pool, go = held
+    assert pool.stats().workers[0].memory > 0
+    go.put(1)
+
+
+def test_memory_that_is_given_back():
+    with coterie.Executor(1) as pool:
+        pool.submit(hold_objects, 500_000).result()
+        full = pool.stats().workers[0].memory
+        pool.submit(hold_objects, 0).result()
+        assert pool.stats().workers[0].memory < full - 500_000 * 8
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "malloc_debug"])
+def test_memory_that_is_not_known(run_script, monkeypatch, allocator):
+    monkeypatch.setenv("PYTHONMALLOC", allocator)
+    ended = run_script("""
+        import coterie
+        def recurse(n): return n and recurse(n - 1)
+        with coterie.Executor(1) as pool:
+            pool.submit(recurse, 900).result()
+            print(pool.stats().workers[0].memory)
+        """)
+    assert (ended.stderr, ended.stdout) == ("", "None\n")
+
+
 def test_statistics_at_any_time(run_script):
     ended = run_script("""
         import atexit, coterie
