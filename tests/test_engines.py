@@ -111,6 +111,8 @@ def test_after_shutdown(any_pool):
         ({"engine": "process", "max_workers": "1"}, TypeError, "not str"),
         ({"engine": "process", "interpreters": -1}, ValueError, "at least 0"),
         ({"engine": "process", "interpreters": "1"}, TypeError, "not str"),
+        ({"engine": "process", "stop_grace": 0}, ValueError, "stop_grace must be"),
+        ({"engine": "thread", "stop_grace": 1}, TypeError, "argument 'stop_grace'"),
         ({"engine": "process", "bind": 3}, TypeError, "bind must be a dict, not int"),
         ({"engine": "process", "bind": {"": 1}}, ValueError, "bind must have names"),
         ({"engine": "main", "initializer": 1}, TypeError, "initializer must be"),
@@ -390,13 +392,212 @@ def test_names_that_are_bound():
         assert pid != os.getpid()
 
 
+# ---- stopping calls in processes -----------------------------------------------
+
+
+def spin(begun, cleaned):
+    """Tells that it has begun, and writes to a file when it is stopped.
+
+    An interrupt may leave the named pipe open: it is good for one call.
+    """
+    try:
+        os.close(os.open(begun, os.O_WRONLY))
+        while True:
+            pass
+    finally:
+        with open(cleaned, "a") as file:
+            file.write("x")
+
+
+def defy(begun):
+    """Takes no notice."""
+    while True:
+        try:
+            if begun:
+                os.close(os.open(begun, os.O_WRONLY))
+                begun = None
+            while True:
+                pass
+        except coterie.Interrupted:
+            pass
+
+
+def has_begun(path):
+    os.close(os.open(path, os.O_RDONLY))
+
+
+def test_interrupting_a_call_in_a_process(processes, fifo, tmp_path):
+    begun, cleaned = fifo("begun"), tmp_path / "cleaned"
+    places = {processes.submit(identify).result() for _ in range(2)}
+    call = processes.submit(spin, begun, cleaned)
+    has_begun(begun)
+    assert call.running()
+    assert not call.cancel()
+    assert call.interrupt()
+    with pytest.raises(concurrent.futures.CancelledError):
+        call.result()
+    assert call.cancelled()
+    assert not call.running()
+    assert call.interrupt()  # as of each future that is cancelled
+    assert cleaned.read_text() == "x"
+    # Where it ran is as good as new.
+    pids = {pid for pid, _ in places}
+    later = [processes.submit(identify) for _ in range(9)]
+    assert pids & {call.result()[0] for call in later}
+
+
+def test_neighbours_of_an_interrupted_call_live_on(fifo, tmp_path):
+    gate, place, begun = fifo("gate"), fifo("place"), fifo("begun")
+    cleaned = tmp_path / "cleaned"
+    with coterie.Executor(2, engine="process", interpreters=2) as pool:
+        neighbour = pool.submit(meet_and_identify, place, gate)
+        has_begun(place)
+        call = pool.submit(spin, begun, cleaned)
+        has_begun(begun)
+        call.interrupt()
+        assert isinstance(catch(call), concurrent.futures.CancelledError)
+        late = pool.options(timeout=0.05).submit(spin, os.devnull, os.devnull)
+        assert isinstance(catch(late), TimeoutError)
+        os.close(os.open(gate, os.O_WRONLY))
+        pid, _ = neighbour.result()
+        assert pool.submit(identify).result()[0] == pid
+    assert cleaned.read_text() == "x"
+
+
+def catch(call):
+    try:
+        return call.result()
+    except BaseException as exc:
+        return exc
+
+
+def test_an_interrupt_that_is_caught(processes, fifo):
+    def survive(begun):
+        try:
+            spin(begun, os.devnull)
+        except coterie.Interrupted:
+            return "survived"
+
+    begun = fifo("begun")
+    call = processes.submit(survive, begun)
+    has_begun(begun)
+    assert call.interrupt()
+    assert call.result() == "survived"
+    assert not call.interrupt()
+
+
+def test_a_call_that_interrupts_itself(processes):
+    def stop():
+        raise coterie.Interrupted("mine")
+
+    assert isinstance(processes.submit(stop).exception(), coterie.Interrupted)
+
+
+@pytest.mark.parametrize("options", IN_PROCESSES.values(), ids=IN_PROCESSES)
+def test_a_process_that_takes_no_notice_is_ended(options, fifo, caplog):
+    paths = [fifo("first"), fifo("second")]
+    with coterie.Executor(2, engine="process", stop_grace=0.05, **options) as pool:
+        first = {pool.submit(identify).result()[0] for _ in range(9)}
+        calls = [pool.submit(defy, path) for path in paths]
+        for path in paths:
+            has_begun(path)
+        calls[0].interrupt()
+        assert isinstance(catch(calls[0]), concurrent.futures.CancelledError)
+        assert "could not be stopped" in caplog.text
+        if options:  # they were in one process
+            assert isinstance(calls[1].exception(), coterie.WorkerLost)
+        else:
+            assert calls[1].running()
+            calls[1].interrupt()
+            assert isinstance(catch(calls[1]), concurrent.futures.CancelledError)
+        later = {pool.submit(identify).result()[0] for _ in range(9)}
+        assert first.isdisjoint(later)
+
+
+@pytest.mark.parametrize("options", IN_PROCESSES.values(), ids=IN_PROCESSES)
+def test_all_that_was_interrupted_is_cancelled(options, fifo):
+    paths = [fifo("first"), fifo("second")]
+    pool = coterie.Executor(2, engine="process", stop_grace=0.05, **options)
+    calls = [pool.submit(defy, path) for path in paths]
+    for path in paths:
+        has_begun(path)
+    pool.shutdown(interrupt=True)
+    assert all(call.cancelled() for call in calls)
+
+
+def test_what_waits_is_not_interrupted(processes, fifo, tmp_path):
+    begun = fifo("begun")
+    with coterie.Executor(1, engine="process") as pool:
+        call = pool.submit(spin, begun, tmp_path / "cleaned")
+        waiting = [pool.submit(abs, -n) for n in range(3)]
+        has_begun(begun)
+        assert waiting[1].interrupt()
+        pool.shutdown(interrupt=True)
+        assert [c.cancelled() for c in (call, *waiting)] == [1, 0, 1, 0]
+        assert waiting[2].result() == 2
+
+
+def test_interrupts_hit_their_own_call_only(processes):
+    # As many as can come late.
+    for n in range(200):
+        calls = [processes.submit(pow, n, 2) for _ in range(2)]
+        for call in calls:
+            call.interrupt()
+        sure = processes.submit(pow, n, 3)
+        for call in calls:
+            concurrent.futures.wait([call])
+            assert call.cancelled() or call.result() == n**2
+        assert sure.result() == n**3
+
+
+def test_a_sleep_in_the_main_interpreter_is_interrupted(fifo):
+    begun = fifo("begun")
+    with coterie.Executor(1, engine="process", stop_grace=1000) as pool:
+        pid, _ = pool.submit(identify).result()
+        call = pool.submit(open_and_sleep, begun)
+        has_begun(begun)
+        call.interrupt()
+        assert isinstance(catch(call), concurrent.futures.CancelledError)
+        assert pool.submit(identify).result()[0] == pid
+
+
+def test_waiters_see_interrupted_calls(fifo, tmp_path):
+    begun = fifo("begun")
+    ended = coterie.Queue()
+    with coterie.Executor(1, engine="process") as pool:
+        call = pool.submit(spin, begun, tmp_path / "cleaned")
+        call.add_done_callback(lambda call: ended.put(call.cancelled()))
+        waiting = pool.submit(abs, 1)
+        has_begun(begun)
+        assert waiting.cancel()
+        call.interrupt()
+        assert ended.get()
+        assert set(concurrent.futures.as_completed([call, waiting])) == {call, waiting}
+
+
+def test_options_pass_the_grace_on(fifo, caplog):
+    begun = fifo("begun")
+    with coterie.Executor(1, stop_grace=0.05) as pool:
+        call = pool.options(engine="process").submit(defy, begun)
+        has_begun(begun)
+        pool.shutdown(interrupt=True)
+        assert call.cancelled()
+    assert "could not be stopped" in caplog.text
+
+
 def test_a_call_that_takes_too_long(processes):
-    engine = processes._engine
-    first = processes.submit(identify).result()[0]
+    submit = processes._engine.submit_on
     with pytest.raises(TimeoutError, match="not over after 0.05 seconds"):
-        engine.submit_on(0.05, 0, time.sleep, (1000,), {}).result()
-    assert engine.submit_on(1000, 0, abs, (-1,), {}).result() == 1
-    assert processes.submit(identify).result()[0] != first
+        submit(0.05, 0, spin, (os.devnull, os.devnull), {}).result()
+    assert submit(1000, 0, abs, (-1,), {}).result() == 1
+
+
+def test_a_sleep_that_takes_too_long():
+    with coterie.Executor(2, engine="process", interpreters=2, stop_grace=0.05) as pool:
+        first = pool.submit(identify).result()[0]
+        with pytest.raises(TimeoutError, match="not over after 0.05 seconds"):
+            pool.options(timeout=0.05).submit(time.sleep, 1000).result()
+        assert pool.submit(identify).result()[0] != first
 
 
 def test_priorities(fifo):
@@ -641,4 +842,4 @@ def test_shutting_down_within_a_time(fifo):
     with pytest.raises(TimeoutError):
         pool.shutdown(timeout=0.05)
     pool.shutdown(interrupt=True)
-    assert isinstance(call.exception(), coterie.WorkerLost)
+    assert call.cancelled()

@@ -1,6 +1,7 @@
 """What an executor offers beyond the standard library's, but for its ends."""
 
 import concurrent.futures
+import io
 import logging
 import operator
 import sys
@@ -417,6 +418,20 @@ def test_log_records_come_home(caplog):
     assert "not this" not in caplog.text
 
 
+def log_in_a_thread():
+    thread = threading.Thread(target=log, args=("jobs", 30, "other"), name="other")
+    thread.start()
+    thread.join()
+
+
+def test_log_records_tell_the_thread(caplog):
+    options = {"initializer": log, "initargs": ("jobs", 30, "first"), "logging": True}
+    with coterie.Executor(1, "loggers", **options) as pool:
+        pool.submit(log_in_a_thread).result()
+    found = [(record.getMessage(), record.threadName) for record in caplog.records]
+    assert found == [("first", "loggers_0"), ("other", "other")]
+
+
 def test_the_loggers_here_choose(caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG):
         monkeypatch.setattr(logging.getLogger("jobs.quiet"), "level", logging.ERROR)
@@ -488,6 +503,57 @@ def test_statistics(held):
     assert (stats.lost, stats.lost_ever) == (0, 0)
 
 
+def hold_objects(n):
+    global held_objects
+    held_objects = [object() for _ in range(n)]
+
+
+def test_memory_is_told_of_each_worker():
+    started, go = coterie.Queue(), coterie.Queue()
+    with coterie.Executor(2) as pool:
+        calls = [pool.submit(hold, started, go) for _ in range(2)]
+        for _ in calls:
+            started.get()
+            go.put(None)
+        concurrent.futures.wait(calls)
+        before = {w.interpreter: w.memory for w in pool.stats().workers}
+        assert len(before) == 2
+        assert all(memory >= 1 << 18 for memory in before.values())
+        pool.submit(hold_objects, 500_000).result()
+        stats = pool.stats()
+        grown = sorted(w.memory - before[w.interpreter] for w in stats.workers)
+        assert grown[0] < 1 << 21
+        assert 500_000 * 8 < grown[1] < 500_000 * 32
+        assert stats.process_memory > sum(w.memory for w in stats.workers)
+
+
+def test_memory_is_told_while_a_worker_is_busy(held):
+    pool, go = held
+    assert pool.stats().workers[0].memory > 0
+    go.put(1)
+
+
+def test_memory_that_is_given_back():
+    with coterie.Executor(1) as pool:
+        pool.submit(hold_objects, 500_000).result()
+        full = pool.stats().workers[0].memory
+        pool.submit(hold_objects, 0).result()
+        assert pool.stats().workers[0].memory < full - 500_000 * 8
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "malloc_debug"])
+def test_memory_that_is_not_known(run_script, monkeypatch, allocator):
+    monkeypatch.setenv("PYTHONMALLOC", allocator)
+    ended = run_script("""
+        import coterie
+        def recurse(n): return n and recurse(n - 1)
+        with coterie.Executor(1) as pool:
+            pool.submit(recurse, 900).result()
+            print(pool.stats().workers[0].memory)
+        """)
+    assert (ended.stderr, ended.stdout) == ("", "None\n")
+
+
 def test_statistics_at_any_time(run_script):
     ended = run_script("""
         import atexit, coterie
@@ -519,6 +585,84 @@ def test_busy_time_does_not_count_waiting():
         pool.submit(sum, range(200_000)).result()
         after = pool.stats().workers[0]
         assert after.busy_seconds > before.busy_seconds
+
+
+def thread_name():
+    return threading.current_thread().name
+
+
+def test_threading_knows_the_workers_name(folder):
+    folder(
+        "names_of_threads",
+        """
+        import threading
+        def ask(): return threading.current_thread().name
+        """,
+    )
+    import names_of_threads
+
+    # An interpreter that is used again has another name.
+    with coterie.Executor(1, "first") as pool:
+        assert pool.submit(thread_name).result() == "first_0"
+    with coterie.Executor(1, "second") as pool:
+        assert pool.submit(names_of_threads.ask).result() == "second_0"
+    with coterie.Executor(1, "third") as pool:
+        assert list(pool.map(lambda _: thread_name(), [1])) == ["third_0"]
+
+
+def test_threading_is_imported_later(run_script):
+    ended = run_script("""
+        import sys, coterie
+        def is_there(): return "threading" in sys.modules
+        def name():
+            import threading
+            return threading.current_thread().name
+        for prefix in ("first", "second"):
+            with coterie.Executor(1, prefix) as pool:
+                if prefix == "first":
+                    print(pool.submit(is_there).result())
+                pool.submit(name).result()
+                print(pool.submit(name).result())
+        """)
+    assert (ended.stderr, ended.lines) == ("", ["False", "first_0", "second_0"])
+
+
+def test_initializers_know_the_name():
+    names = coterie.Queue()
+
+    def tell(names):
+        names.put(threading.current_thread().name)
+
+    with coterie.Executor(1, "named", tell, (names,)) as pool:
+        pool.submit(double, 1).result()
+    assert names.get() == "named_0"
+
+
+def test_log_records_have_the_name():
+    def write():
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(threadName)s"))
+        handler.handle(logging.makeLogRecord({}))
+        handler.handle(logging.LogRecord("", 0, "", 0, "", None, None))
+        return stream.getvalue().split()
+
+    with coterie.Executor(1, "named") as pool:
+        assert pool.submit(write).result()[1] == "named_0"
+
+
+def test_other_threads_keep_their_names():
+    def names():
+        found = []
+        thread = threading.Thread(
+            target=lambda: found.append(threading.current_thread().name), name="other"
+        )
+        thread.start()
+        thread.join()
+        return [*found, threading.current_thread().name, threading.main_thread().name]
+
+    with coterie.Executor(1, "named") as pool:
+        assert pool.submit(names).result() == ["other", "named_0", "MainThread"]
 
 
 def test_who_runs_this(pool):

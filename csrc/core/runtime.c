@@ -20,6 +20,7 @@ static struct cot_runtime {
     cot_lot lot;
     cot_waits waits;
     cot_homes homes;
+    cot_arenas arenas;
 } runtime;
 
 uint64_t
@@ -134,6 +135,12 @@ cot_runtime_homes(void)
     return &runtime.homes;
 }
 
+cot_arenas *
+cot_runtime_arenas(void)
+{
+    return &runtime.arenas;
+}
+
 void
 cot_runtime_after_fork_in_child(void)
 {
@@ -149,5 +156,6 @@ cot_runtime_after_fork_in_child(void)
     // Who held it is not in this process.
     runtime.registry.lock = (cot_lock){0};
     runtime.homes.lock = (cot_lock){0};
+    runtime.arenas.lock = (cot_lock){0};
     cot_waits_after_fork_in_child(&runtime.waits);
 }

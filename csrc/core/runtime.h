@@ -6,6 +6,7 @@
 #ifndef COT_CORE_RUNTIME_H
 #define COT_CORE_RUNTIME_H
 
+#include "core/arenas.h"
 #include "core/lock.h"
 #include "core/lot.h"
 #include "core/registry.h"
@@ -95,6 +96,9 @@ typedef struct {
 } cot_homes;
 
 cot_homes *cot_runtime_homes(void);
+
+// Whose memory is whose; see types/memory.h.
+cot_arenas *cot_runtime_arenas(void);
 
 // In the child of a fork, which had no interpreters of ours alive.
 void cot_runtime_after_fork_in_child(void);

@@ -25,6 +25,7 @@
 #include "types/interpreter_type.h"
 #include "types/interrupt.h"
 #include "types/lock_type.h"
+#include "types/memory.h"
 #include "types/once_type.h"
 #include "types/parking.h"
 #include "types/pool_type.h"
@@ -750,6 +751,7 @@ core_exec(PyObject *module)
     }
     state->codec.not_shareable = state->not_shareable_error;
     state->codec.process_id = cot_runtime_process_id();
+    memory_watch();
     return fork_guard_install(state);
 }
 

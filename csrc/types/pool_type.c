@@ -7,6 +7,7 @@
 #include "types/errors.h"
 #include "types/future_type.h"
 #include "types/interrupt.h"
+#include "types/memory.h"
 #include "types/run.h"
 #include "types/worker.h"
 
@@ -840,11 +841,11 @@ list_facts(const survey *own)
     for (size_t i = 0; i < own->len && list != NULL; i++) {
         const worker_facts *facts = &own->facts[i];
         PyObject *row = Py_BuildValue(
-            "ILOOKLz", facts->number, (long long)facts->interpreter_id,
+            "ILOOKLzL", facts->number, (long long)facts->interpreter_id,
             facts->is_busy ? Py_True : Py_False,
             facts->is_lost ? Py_True : Py_False,
             (unsigned long long)facts->tasks, (long long)facts->busy_ns,
-            facts->last_error);
+            facts->last_error, (long long)memory_of(facts->interpreter_id));
         if (row == NULL) {
             Py_CLEAR(list);
             break;
@@ -972,7 +973,7 @@ static PyMethodDef pool_methods[] = {
      PyDoc_STR("_stats($self, /)\n--\n\n"
                "(started, serving, lost now, lost ever, tasks, pending), and\n"
                "for each worker (number, interpreter's id, is busy, is lost,\n"
-               "tasks, busy nanoseconds, last error).")},
+               "tasks, busy nanoseconds, last error, bytes of memory).")},
     {"_stop", pool_stop, METH_NOARGS,
      PyDoc_STR(
          "_stop($self, /)\n--\n\n"

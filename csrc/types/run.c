@@ -19,6 +19,48 @@ run_served(const module_state *state)
     return host && host->thread == cot_thread_self() ? host->serves : NULL;
 }
 
+// ---- the thread's name ---------------------------------------------------
+
+static int
+set_thread_name(const run_host *host, PyObject *threading)
+{
+    PyObject *name = PyUnicode_FromFormat("%s_%u", host->pool, host->number);
+    PyObject *thread = name ? PyObject_CallMethod(threading, "current_thread",
+                                                  NULL)
+                            : NULL;
+    int failed = thread ? PyObject_SetAttrString(thread, "name", name) : -1;
+    Py_XDECREF(thread);
+    Py_XDECREF(name);
+    return failed;
+}
+
+int
+run_name_thread(module_state *state)
+{
+    run_host *host = state->host;
+    if (host->is_named || host->pool == NULL) {
+        return 0;
+    }
+    // Before each call, so cheap: threading is not among what was there.
+    PyObject *threading, *modules = PyImport_GetModuleDict();
+    Py_ssize_t len = PyDict_GET_SIZE(modules);
+    if (len == host->modules) {
+        return 0;
+    }
+    host->modules = len;
+    int found = PyDict_GetItemStringRef(modules, "threading", &threading);
+    if (found > 0) {
+        found = set_thread_name(host, threading);
+        host->is_named = found == 0;
+        Py_DECREF(threading);
+    }
+    if (found < 0 && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();  // another thread is importing it, perhaps
+        return 0;
+    }
+    return found;
+}
+
 // ---- calls ---------------------------------------------------------------
 
 int
@@ -98,7 +140,8 @@ run_call(module_state *state, cot_function *definition,
     if (function != NULL && extras != NULL) {
         function = wrap(state, function, extras);
     }
-    if (function == NULL) {
+    if (function == NULL || run_name_thread(state) < 0) {
+        Py_XDECREF(function);
         return NULL;
     }
     state->host->stage = RUN_LOADING_ARGUMENTS;

@@ -34,6 +34,8 @@ struct run_host {
     run_stage stage;     // of the latest call
     bool cancels;        // a call that ends by Interrupted counts as cancelled
     bool is_late;        // the interrupt is for a timeout that has passed
+    bool is_named;       // threading knows its name
+    Py_ssize_t modules;  // how many were imported when that was looked at
 };
 
 // What the current thread of this interpreter waits with.
@@ -47,6 +49,11 @@ const void *run_served(const module_state *state);
 // the function is then operator.call.  -1 with an exception set.
 int run_get_function(module_state *state, PyObject *callable,
                      cot_function **function, bool *is_among_args);
+
+// Once threading is imported: gives the worker's thread its name there.  In an
+// interpreter that is no worker nothing happens.  -1 with an exception set: an
+// interrupt.
+int run_name_thread(module_state *state);
 
 // Calls; `call` NULL means without arguments.  `extras` (cot_terms), or NULL, are
 // for coterie._tasks.wrap.  The host knows then how far it came.

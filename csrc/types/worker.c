@@ -58,7 +58,7 @@ call_initializer(module_state *state, const worker_plan *plan)
     int was_called;
     PyObject *done = NULL;
     PyObject *function = cot_function_load(&state->codec, plan->initializer);
-    if (function != NULL) {
+    if (function != NULL && run_name_thread(state) == 0) {
         done = cot_decode_and_call(&state->codec, plan->initargs, function,
                                    &was_called);
     }

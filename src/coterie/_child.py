@@ -1,20 +1,14 @@
-"""What runs in the processes of the engine "process" (see _processes).
-
-One thread for each connection answers what comes by it, one call after the
-other: in an interpreter of its own, or in the main one.
-"""
+"""What runs in the interpreters of the engine "process" (see _child_process)."""
 
 from __future__ import annotations
 
 import sys
 
-from coterie._core import NotShareableError, dumps, loads
+from coterie._core import Interrupted, NotShareableError, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.connection import Connection
-    from typing import Any
+    from coterie._core import AtomicInt
 
 # What a process says: it is ready, it has a request, what came of it.
 READY, BEGUN, RETURNED, RAISED = b"+", b"*", b"=", b"!"
@@ -31,6 +25,20 @@ def answer(request: bytes) -> bytes:
         return RETURNED + _dump_result(fn(*args, **kwargs))
     except BaseException as exc:
         return RAISED + _dump_account(exc, stage)
+
+
+def answer_if_wanted(request: bytes, number: int, told: AtomicInt) -> bytes:
+    """Answer, unless the call with that number was told to end."""
+    if told.get() == number:
+        return raised(Interrupted())
+    return answer(request)
+
+
+def raised(exc: BaseException) -> bytes:
+    """What to send of what came of a call that had begun."""
+    from coterie._outcome import CALLED
+
+    return RAISED + _dump_account(exc, CALLED)
 
 
 def _dump_result(result: object) -> bytes:
@@ -51,49 +59,8 @@ def _dump_account(exc: BaseException, stage: int) -> bytes:
         return dumps(account_for(exc, False, stage))
 
 
-def main(handles: list[int], has_interpreters: bool) -> None:
-    """Answer by each of the connections until they are closed."""
-    import os
-    import signal
-    import threading
-    from multiprocessing.connection import Connection
-
-    # Ctrl-C goes to all processes of a terminal; who started us decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connections: list[Connection] = []
-    for handle in handles:
-        os.set_inheritable(handle, False)
-        connections.append(Connection(handle))
-    serve = _serve_in_interpreter if has_interpreters else _serve
-    for connection in connections[1:]:
-        threading.Thread(target=serve, args=(connection,)).start()
-    serve(connections[0])
-
-
-def _serve_in_interpreter(connection: Connection) -> None:
-    from coterie import interpreters
-
-    with interpreters.create() as interpreter:
-        _serve(connection, interpreter.run)
-
-
-def _serve(
-    connection: Connection, call: Callable[..., Any] = lambda f, *args: f(*args)
-) -> None:
-    try:
-        ready = call(prepare, connection.recv_bytes())
-        connection.send_bytes(ready)
-        while True:
-            request = connection.recv_bytes()
-            connection.send_bytes(BEGUN)
-            connection.send_bytes(call(answer, request))
-    except (EOFError, OSError):
-        pass  # closed, by who started us or by his end
-
-
 def prepare(request: bytes) -> bytes:
     """Take over what the process that asks has set; what to tell of it."""
-    from coterie._outcome import CALLED
     from coterie._worker import prepare as prepare_worker
 
     try:
@@ -104,5 +71,5 @@ def prepare(request: bytes) -> bytes:
             initializer, *args = loads(initialization)
             initializer(*args)
     except BaseException as exc:
-        return RAISED + _dump_account(exc, CALLED)
+        return raised(exc)
     return READY

@@ -20,6 +20,7 @@ from coterie._remote import call_wrapped
 from coterie._tasks import Terms
 from coterie.executor import Executor
 from coterie.executor import _check_names as check_bound_names
+from coterie.executor import _check_seconds as check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ __all__ = [
 ENGINES: dict[str, frozenset[str]] = {
     "interpreter": frozenset(),
     "thread": frozenset(),
-    "process": frozenset({"interpreters", "bind"}),
+    "process": frozenset({"interpreters", "bind", "stop_grace"}),
     "shared": frozenset(),
     "main": frozenset(),
     "stdlib-interpreter": frozenset(),
@@ -65,6 +66,7 @@ def open_engine(
         if setting not in ENGINES[name]:
             raise TypeError(f"engine={name!r} does not take the argument {setting!r}")
     check_bound_names(settings.get("bind"))
+    check_seconds("stop_grace", settings.get("stop_grace"))
     workers = (os.process_cpu_count() or 1) if max_workers is None else max_workers
     options = (thread_name_prefix, initializer, initargs)
     if name == "interpreter":
@@ -167,10 +169,10 @@ class Engines:
         thread_name_prefix: str,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
-        bind: dict[str, Any] | None,
+        **settings: Any,
     ) -> None:
         self._options = max_workers, thread_name_prefix, initializer, initargs
-        self._bind = bind
+        self._settings = {name: value for name, value in settings.items() if value}
         self._lock = threading.Lock()
         self._opened: dict[str, concurrent.futures.Executor] = {}
         self._is_closed = False
@@ -181,18 +183,21 @@ class Engines:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if name not in self._opened:
-                takes = self._bind and "bind" in ENGINES[name]
-                settings: dict[str, Any] = {"bind": self._bind} if takes else {}
+                settings = {
+                    setting: value
+                    for setting, value in self._settings.items()
+                    if setting in ENGINES[name]
+                }
                 self._opened[name] = open_engine(name, *self._options, **settings)
             return self._opened[name]
 
     def shutdown(
         self, wait: bool = True, cancel: bool = False, interrupt: bool = False
     ) -> None:
-        if interrupt:
-            self.give_up()
         with self._lock:
             self._is_closed = True
+        for engine in self._opened.values() if interrupt else ():
+            stop(engine)
         for engine in self._opened.values():
             engine.shutdown(wait, cancel_futures=cancel)
 
@@ -211,6 +216,14 @@ def give_up(engine: concurrent.futures.Executor) -> None:
             getattr(engine, way)()
             return
     engine.shutdown(wait=False, cancel_futures=True)
+
+
+def stop(engine: concurrent.futures.Executor) -> None:
+    """Stop what runs; if only more than that can be stopped, that."""
+    if hasattr(engine, "interrupt"):
+        engine.interrupt()
+    else:
+        give_up(engine)
 
 
 # ---- a pool with another engine ----------------------------------------------
@@ -239,7 +252,8 @@ class EngineExecutor(Executor):
         self._terms = Terms()
         self._max_workers = workers
         self._thread_name_prefix = thread_name_prefix
-        self._plan = initializer, initargs, settings.get("bind")
+        self._plan = initializer, initargs
+        self._settings = settings
 
     def submit(  # type: ignore[override]
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -277,7 +291,7 @@ class EngineExecutor(Executor):
     ) -> None:
         """Take no more calls, and end the engine when all is done."""
         if interrupt:
-            give_up(self._engine)
+            stop(self._engine)
         self._end_others(False, cancel_futures, interrupt)
         if wait and timeout is not None:
             self._shutdown_within(timeout, cancel_futures)

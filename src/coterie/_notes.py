@@ -48,16 +48,12 @@ def _plain(record: logging.LogRecord) -> dict[str, Any]:
     """What of it can be sent: the text, not what that is made of."""
     import logging
 
-    from coterie.executor import current_worker
-
     fields = vars(record).copy()
     fields["msg"] = record.getMessage()
     fields["args"] = None
     if record.exc_info:
         fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
     fields["exc_info"] = None
-    if worker := current_worker():
-        fields["threadName"] = worker
     return {
         name: value
         for name, value in fields.items()

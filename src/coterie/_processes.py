@@ -7,6 +7,8 @@ futures are those of a ThreadPoolExecutor.  When a process dies, all its
 connections end: the calls that ran there raise WorkerLost, and whose slot was
 there takes another one, of a new process if need be.
 
+A call that shall end is told so by a second connection, the process's own.
+
 Processes are started by subprocess, not multiprocessing: that would import
 __main__ again, and scripts had to be written for it.
 """
@@ -23,14 +25,17 @@ import subprocess
 import sys
 import threading
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
-from coterie import _child, _compat, _worker
-from coterie._core import WorkerLost, dumps, loads
+from coterie import _child, _child_process, _compat, _worker
+from coterie._core import Interrupted, WorkerLost, dumps, loads
+from coterie._process_call import ProcessCall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from multiprocessing.connection import Connection
     from typing import Any, Never
 
@@ -46,8 +51,8 @@ _DYING_SECONDS = 5.0
 _START = """\
 import sys
 sys.path[:] = {path!r}
-from coterie._child import main
-main({handles!r}, {has_interpreters!r})
+from coterie._child_process import main
+main({handles!r}, {control!r}, {has_interpreters!r})
 """
 
 
@@ -55,17 +60,8 @@ class _Died(Exception):
     """The process at the other end of a connection is gone."""
 
 
-class _Late(Exception):
-    """Nothing has come from it in time."""
-
-
-class _Call:
-    """What is asked for, and its future."""
-
-    def __init__(self, request: bytes, timeout: float | None) -> None:
-        self.request = request
-        self.timeout = timeout
-        self.future: Future[Any] = Future()
+class _Stopped(Exception):
+    """The call has ended because nobody wants it any more."""
 
 
 class _Child:
@@ -73,30 +69,58 @@ class _Child:
 
     def __init__(self, interpreters: int) -> None:
         pairs = [mp.Pipe() for _ in range(interpreters or 1)]
+        self._control, control = mp.Pipe()
+        self._control_lock = threading.Lock()
+        self._has_interpreters = bool(interpreters)
         handles = [there.fileno() for _, there in pairs]
         path, _ = _worker.settings()
         start = _START.format(
-            path=path, handles=handles, has_interpreters=bool(interpreters)
+            path=path,
+            handles=handles,
+            control=control.fileno(),
+            has_interpreters=self._has_interpreters,
         )
         if not sys.executable:
             raise RuntimeError("sys.executable does not say how to start a Python")
         self.process = subprocess.Popen(
             [sys.executable, *_compat.interpreter_flags(), "-c", start],
             stdin=subprocess.DEVNULL,
-            pass_fds=handles,
+            pass_fds=[*handles, control.fileno()],
         )
         # A process that it has forked may hold its connections open.
         self.sentinel = _sentinel(self.process.pid)
         if self.sentinel is not None:
             weakref.finalize(self, os.close, self.sentinel)
+        control.close()
         for _, there in pairs:
             there.close()
-        self.slots = [_Slot(self, here) for here, _ in pairs]
+        self.slots = [_Slot(self, idx, here) for idx, (here, _) in enumerate(pairs)]
+
+    def stop(self, slot: int, number: int) -> None:
+        """Interrupt that call, if it runs still."""
+        with self._control_lock:
+            try:
+                self._control.send_bytes(b"%d %d" % (slot, number))
+            except OSError:
+                return  # it has died: its connections tell
+        if not self._has_interpreters:
+            self.process.send_signal(_child_process.WAKE)
+
+    def give_up(self) -> None:
+        """End it, with all that it runs."""
+        _LOGGER.warning(
+            "a call in process %d could not be stopped, in C code or since it catches "
+            "Interrupted: the process is ended",
+            self.process.pid,
+        )
+        self.process.kill()
 
     def close(self) -> None:
         """Let it end when it has answered what it was asked."""
         for slot in self.slots:
-            slot.connection.close()
+            slot.close()
+        with self._control_lock:
+            self._control.close()
 
     def join(self) -> int:
         """Wait for its end; its exit code."""
@@ -122,10 +146,33 @@ def _sentinel(pid: int) -> int | None:
 class _Slot:
     """Where one call at a time can run."""
 
-    def __init__(self, child: _Child, connection: Connection[Any, Any]) -> None:
+    def __init__(
+        self, child: _Child, idx: int, connection: Connection[Any, Any]
+    ) -> None:
         self.child = child
         self.connection = connection
         self.is_ready = False
+        self._idx = idx
+        self._requests = 0
+        self._bell, self._rope = mp.Pipe(duplex=False)
+
+    def close(self) -> None:
+        for connection in (self.connection, self._bell, self._rope):
+            connection.close()
+
+    def ring(self) -> None:
+        """Let who waits for an answer look up."""
+        self._rope.send_bytes(b"!")
+
+    def ask(self, request: bytes) -> None:
+        """Send a request, and wait until it has arrived."""
+        self._requests += 1
+        self.send(request)
+        self.receive()
+
+    def stop(self) -> None:
+        """Interrupt the call of the latest request."""
+        self.child.stop(self._idx, self._requests)
 
     def send(self, message: bytes) -> None:
         try:
@@ -133,9 +180,19 @@ class _Slot:
         except OSError:
             raise _Died from None
 
-    def receive(self, timeout: float | None = None) -> bytes:
-        """What it says next; _Late if it says nothing for so long."""
-        ends: list[Any] = [self.connection]
+    def receive(self) -> bytes:
+        """What it says next."""
+        said = self._receive(None)
+        assert said is not None
+        return said
+
+    def receive_until(self, deadline: float | None) -> bytes | None:
+        """What it says next; None if it says nothing until then, or is rung."""
+        wait = None if deadline is None else max(0, deadline - monotonic())
+        return self._receive(wait, self._bell)
+
+    def _receive(self, timeout: float | None, *others: Any) -> bytes | None:
+        ends: list[Any] = [self.connection, *others]
         if self.child.sentinel is not None:
             ends.append(self.child.sentinel)
         try:
@@ -143,8 +200,11 @@ class _Slot:
             # What it has still said before its end comes first.
             if self.connection in ready or self.connection.poll():
                 return self.connection.recv_bytes()
+            if self._bell in ready:
+                self._bell.recv_bytes()
+                return None
             if not ready:
-                raise _Late
+                return None
         except (EOFError, OSError):
             pass
         raise _Died
@@ -165,6 +225,7 @@ class ProcessEngine(ThreadPoolExecutor):
         *,
         interpreters: int = 0,
         bind: dict[str, Any] | None = None,
+        stop_grace: float = 1.0,
     ) -> None:
         if not isinstance(interpreters, int):
             raise TypeError(
@@ -174,12 +235,14 @@ class ProcessEngine(ThreadPoolExecutor):
             raise ValueError("interpreters must be at least 0")
         super().__init__(max_workers, thread_name_prefix)
         self._interpreters = interpreters
+        self._stop_grace = stop_grace
         self._preparation = _preparation(bind, initializer, initargs)
         self._failure = ""  # why no process can work
         # What waits, by priority and age: the line of the threads only says how
         # often they have to look here.
-        self._line: list[tuple[float, int, _Call]] = []
+        self._line: list[tuple[float, int, ProcessCall]] = []
         self._line_lock = threading.Lock()
+        self._running: set[ProcessCall] = set()  # a thread adds its own
         self._numbers = itertools.count()
         self._here = threading.local()  # slot: the thread's own
         self._slots_lock = threading.Lock()
@@ -203,19 +266,19 @@ class ProcessEngine(ThreadPoolExecutor):
     ) -> Future[Any]:
         """Submit a call that may run for *timeout* seconds.
 
-        If it is not over then its process is ended.  The highest *priority* runs
+        Then it is interrupted, and has a TimeoutError.  The highest *priority* runs
         first.
         """
         self._check()
-        call = _Call(dumps((fn, args, kwargs)), timeout)
+        call = ProcessCall(dumps((fn, args, kwargs)), timeout)
         with self._line_lock:
             heapq.heappush(self._line, (-priority, next(self._numbers), call))
         try:
             super().submit(self._make_next_call)
         except RuntimeError:  # shut down
-            call.future.cancel()
+            call.cancel()
             raise
-        return call.future
+        return call
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
@@ -231,12 +294,17 @@ class ProcessEngine(ThreadPoolExecutor):
             waiting = [call for _, _, call in self._line]
             self._line.clear()
         for call in waiting:
-            call.future.cancel()
-            call.future.set_running_or_notify_cancel()
+            call.cancel()
 
     def _end_later(self) -> None:
         super().shutdown(wait=True)
         self._end()
+
+    def interrupt(self) -> None:
+        """Take no more calls, and stop what runs."""
+        super().shutdown(wait=False)
+        for call in list(self._running):
+            call.interrupt()
 
     def kill_workers(self) -> None:
         """Cancel what waits, and end the processes with all that they run."""
@@ -256,37 +324,64 @@ class ProcessEngine(ThreadPoolExecutor):
                 if not self._line:
                     return  # cancelled
                 _, _, call = heapq.heappop(self._line)
-            if call.future.set_running_or_notify_cancel():
-                break
+                if call.begin():
+                    self._running.add(call)
+                    break
         try:
-            result = self._ask(call.request, call.timeout)
+            result = self._ask(call)
+        except (_Stopped, Interrupted) as exc:
+            # Interrupted may be its own idea.
+            call.stop() if call.told or isinstance(exc, _Stopped) else call.fail(exc)
         except BaseException as exc:
-            call.future.set_exception(exc)
-            del call  # the exception holds this frame
+            call.fail(exc)
         else:
-            call.future.set_result(result)
+            call.succeed(result)
+        finally:
+            self._running.discard(call)
+            del call  # the exception holds this frame
 
-    def _ask(self, request: bytes, timeout: float | None) -> Any:
+    def _ask(self, call: ProcessCall) -> Any:
         while True:
             self._check()
             slot = self._slot()
+            if not call.watch(slot.ring):
+                raise _Stopped
             try:
-                slot.send(request)
-                slot.receive()
+                slot.ask(call.request)
             except _Died:
                 # It had not begun: another process will do it.
+                call.watch(None)
                 self._drop(slot)
                 continue
+            call.start_clock()
             try:
-                return _outcome_of(slot.receive(timeout))
+                reply = self._reply(slot, call)
             except _Died:
-                raise _lost(self._drop(slot)) from None
-            except _Late:
-                slot.child.process.kill()
-                self._drop(slot)
-                raise TimeoutError(
-                    f"the call was not over after {timeout} seconds"
-                ) from None
+                call.watch(None)
+                code = self._drop(slot)
+                if call.told:
+                    raise _Stopped from None
+                raise _lost(code) from None
+            call.watch(None)
+            return _outcome_of(reply)
+
+    def _reply(self, slot: _Slot, call: ProcessCall) -> bytes:
+        """What comes of the call.
+
+        If it shall end it is told so, and again after the grace; after as long
+        again its process is ended.
+        """
+        while True:
+            if call.has_to_end():
+                if call.told == 2:
+                    slot.child.give_up()
+                    raise _Died
+                slot.stop()
+                call.tell(self._stop_grace)
+            # Nothing comes if it was rung, perhaps for the call before.
+            reply = slot.receive_until(call.deadline)
+            if reply is not None:
+                return reply
 
     def _check(self) -> None:
         if self._failure:
@@ -318,7 +413,7 @@ class ProcessEngine(ThreadPoolExecutor):
             self._free = [free for free in self._free if free.child is not slot.child]
             if slot.child in self._children:
                 self._children.remove(slot.child)
-        slot.connection.close()
+        slot.close()
         return slot.child.bury()
 
     def _prepare(self, slot: _Slot) -> None:

@@ -255,7 +255,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             self._has_notes,
         )
         self._adopt(terms)
-        self._plan: tuple[Any, Any, Any] = initializer, initargs, bind
+        self._plan: tuple[Any, Any] = initializer, initargs
+        self._settings: dict[str, Any] = {"bind": bind, "stop_grace": stop_grace}
 
     def _adopt(self, terms: Terms) -> None:
         self._terms = terms
@@ -294,7 +295,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             from coterie._engines import Engines
 
             options = self._max_workers, self._thread_name_prefix
-            self._others = Engines(*options, *self._plan)
+            self._others = Engines(*options, *self._plan, **self._settings)
         return self._others
 
     def stats(self) -> PoolStats:

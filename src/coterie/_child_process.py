@@ -1,0 +1,149 @@
+"""A process of the engine "process" (see _processes).
+
+One thread for each connection answers what comes by it, one call after the
+other: in an interpreter of its own, or in the main one.  What comes by one more
+connection says which call shall end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+from coterie import _child
+from coterie._core import AtomicInt, Interrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from coterie.interpreters import Interpreter
+
+# What wakes a call in the main interpreter that shall end.  It is ignored where
+# nobody takes it, and hardly ever used.
+WAKE = signal.SIGURG
+
+
+class _Main:
+    """The main interpreter: its calls are on the first thread.
+
+    No other thread is needed for it, which might make a fork dangerous.
+    """
+
+    def __init__(self, control: Connection) -> None:
+        self._control = control
+        self._number = 0  # of the call that runs
+        self._told = 0  # of the call that shall end
+        signal.signal(WAKE, self._heed)
+
+    def run(self, fn: Callable[..., bytes], *args: Any) -> bytes:
+        return fn(*args)
+
+    def answer(self, number: int, request: bytes) -> bytes:
+        try:
+            self._number = number
+            if number == self._told:
+                raise Interrupted
+            reply = _child.answer(request)
+            self._number = 0
+        except BaseException as exc:  # it was told to end, before or after
+            self._number = 0
+            reply = _child.raised(exc)
+        return reply
+
+    def _heed(self, *_: object) -> None:
+        try:
+            while self._control.poll():
+                self._told = _read(self._control)[1]
+        except (EOFError, OSError):
+            return  # nobody wants anything any more
+        if self._number and self._number == self._told:
+            raise Interrupted
+
+
+class _Other:
+    """An interpreter of its own."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self.run = interpreter.run
+        self._interpreter = interpreter
+        self._told = AtomicInt()  # number of a call that shall end
+        self._lock = threading.Lock()  # who is told does not end meanwhile
+        self._number = 0  # of the call that runs
+
+    def answer(self, number: int, request: bytes) -> bytes:
+        with self._lock:
+            self._number = number
+        try:
+            return self.run(_child.answer_if_wanted, request, number, self._told)  # type: ignore[no-any-return]
+        except BaseException as exc:  # told to end as it ended
+            return _child.raised(exc)
+        finally:
+            with self._lock:
+                self._number = 0
+
+    def stop(self, number: int) -> None:
+        self._told.set(number)  # it may not be there yet
+        with self._lock:
+            if number == self._number:
+                self._interpreter.interrupt(Interrupted)
+
+
+def _read(control: Connection) -> tuple[int, int]:
+    """The place of a call that shall end, and its number there."""
+    place, number = map(int, control.recv_bytes().split())
+    return place, number
+
+
+def main(handles: list[int], control_handle: int, has_interpreters: bool) -> None:
+    """Answer by each of the connections until they are closed."""
+    # Ctrl-C goes to all processes of a terminal; who started us decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for handle in (*handles, control_handle):
+        os.set_inheritable(handle, False)
+    connections = [Connection(handle) for handle in handles]
+    control = Connection(control_handle)
+    if not has_interpreters:
+        _serve(connections[0], _Main(control))
+        return
+    places: dict[int, _Other] = {}
+    threading.Thread(target=_heed, args=(control, places), daemon=True).start()
+    for place in enumerate(connections[1:], 1):
+        args = (*place, places)
+        threading.Thread(target=_serve_in_interpreter, args=args).start()
+    _serve_in_interpreter(0, connections[0], places)
+
+
+def _heed(control: Connection, places: dict[int, _Other]) -> None:
+    try:
+        while True:
+            place, number = _read(control)
+            places[place].stop(number)
+    except (EOFError, OSError):
+        pass
+
+
+def _serve_in_interpreter(
+    place: int, connection: Connection, places: dict[int, _Other]
+) -> None:
+    from coterie import interpreters
+
+    with interpreters.create() as interpreter:
+        places[place] = _Other(interpreter)
+        _serve(connection, places[place])
+
+
+def _serve(connection: Connection, place: _Main | _Other) -> None:
+    try:
+        ready = place.run(_child.prepare, connection.recv_bytes())
+        connection.send_bytes(ready)
+        for number in itertools.count(1):
+            request = connection.recv_bytes()
+            connection.send_bytes(_child.BEGUN)
+            connection.send_bytes(place.answer(number, request))
+    except (EOFError, OSError):
+        pass  # closed, by who started us or by his end
