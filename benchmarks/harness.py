@@ -18,6 +18,7 @@ from concurrent.futures import Executor as Pool
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import coterie
@@ -26,6 +27,7 @@ from coterie import Executor
 HAS_INTERPRETERS = sys.version_info >= (3, 14)
 if HAS_INTERPRETERS:
     from concurrent.futures import InterpreterPoolExecutor
+HAS_LOKY = find_spec("loky") is not None
 
 HERE = Path(__file__).resolve().parent
 
@@ -89,6 +91,17 @@ def process_pool(workers: int) -> Pool:
     return ProcessPoolExecutor(workers, context)
 
 
+def loky_pool(workers: int) -> Pool:
+    """Make a pool of loky's processes, with its defaults.
+
+    Imported only where it is used: workers that are processes, of whatever kind,
+    import this file again.
+    """
+    import loky
+
+    return loky.ProcessPoolExecutor(workers)
+
+
 def interpreter_pool(workers: int) -> Pool:
     """Make a pool of the standard library's sub-interpreters."""
     return InterpreterPoolExecutor(workers)
@@ -101,6 +114,7 @@ def coterie_pool(workers: int) -> Pool:
 
 POOLS: dict[str, Callable[[int], Pool]] = {
     "processes": process_pool,
+    **({"loky": loky_pool} if HAS_LOKY else {}),
     "threads": thread_pool,
     **({"interpreters": interpreter_pool} if HAS_INTERPRETERS else {}),
     "coterie": coterie_pool,
