@@ -32,6 +32,7 @@ QUESTIONS = (
     "interpreters",
     "start_up",
     "idle_memory",
+    "queued",
 )
 RESULTS = HERE.parent / ".build" / "benchmarks"
 

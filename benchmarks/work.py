@@ -10,6 +10,12 @@ def same(item):
     return item
 
 
+def wait_for(fifo):
+    """Wait until somebody has opened the FIFO to write into it, and closed it."""
+    with open(fifo) as file:
+        file.read()
+
+
 def echo(ping, pong):
     """Send back what comes, until None does."""
     while (item := ping.get()) is not None:
