@@ -7,6 +7,7 @@ disturbs them alike, and only ratios within one run are to be trusted.
 import argparse
 import datetime
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -72,7 +73,8 @@ class Result:
 
     def ratio(self, contender: str) -> float:
         """Tell how many times as much as coterie another contender needs."""
-        return self.median(contender) / self.median("coterie")
+        own = self.median("coterie")  # 0 is memory that has not grown
+        return self.median(contender) / own if own else math.inf
 
     def reaches(self, goal: Goal) -> bool:
         """Tell whether coterie is as good as was hoped."""
