@@ -216,9 +216,14 @@ def place_worker(pool: Pool, cores: set[int]) -> None:
         pool.submit(os.sched_setaffinity, 0, cores).result()
 
 
-def main(measure: Callable[[Effort], Iterable[Result]]) -> None:
-    """Run the benchmark of one file: `python benchmarks/NAME.py`."""
-    find_work()
+def main(
+    measure: Callable[[Effort], Iterable[Result]], folders: Iterable[Path] = ()
+) -> None:
+    """Run the benchmark of one file: `python benchmarks/NAME.py`.
+
+    Workers import from this folder and those given.
+    """
+    find_work([HERE, *folders])
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="only see if it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the samples")
@@ -231,11 +236,12 @@ def main(measure: Callable[[Effort], Iterable[Result]]) -> None:
         options.json.write_text(json.dumps([as_json(result) for result in results]))
 
 
-def find_work() -> None:
-    """Start again with this folder on the path of workers of every kind."""
+def find_work(folders: Iterable[Path]) -> None:
+    """Start again with the folders on the path of workers of every kind."""
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if str(HERE) not in path:
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, path)])
+    missing = [folder for folder in map(str, folders) if folder not in path]
+    if missing:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*missing, *filter(None, path)])
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
@@ -243,10 +249,15 @@ def print_result(result: Result) -> None:
     """Print one line for each contender, coterie's last."""
     print(f"\n{result.task}, {result.unit}")
     for name in result.samples:
-        ratio = "" if name == "coterie" else f"{result.ratio(name):>9.1f}x"
+        ratio = "" if name == "coterie" else readable(result.ratio(name))
         print(f"  {name:<16}{result.median(name):>12.3f}{ratio:<12}", end="")
         print(*(verdict(result, g) for g in result.goals if g.contender == name))
     sys.stdout.flush()
+
+
+def readable(ratio: float) -> str:
+    """Give a ratio with as many digits as its goal has."""
+    return f"{ratio:>10.2f}x" if ratio < 10 else f"{ratio:>9.1f}x"
 
 
 def verdict(result: Result, goal: Goal) -> str:
