@@ -33,6 +33,7 @@ QUESTIONS = (
     "start_up",
     "idle_memory",
     "queued",
+    "workloads",
 )
 RESULTS = HERE.parent / ".build" / "benchmarks"
 

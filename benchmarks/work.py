@@ -56,3 +56,10 @@ def drain_channel(recv):
     """Take what comes, until None does."""
     while recv.recv() is not None:
         pass
+
+
+def count_traps(places, grid, width):
+    """Count the places where one more obstacle is a trap: of examples/patrol."""
+    from lab import is_trap
+
+    return sum(is_trap(*place, grid=grid, width=width) for place in places)
