@@ -7,6 +7,7 @@ disturbs them alike, and only ratios within one run are to be trusted.
 import argparse
 import datetime
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -18,6 +19,8 @@ from concurrent.futures import Executor as Pool
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import coterie
@@ -26,6 +29,7 @@ from coterie import Executor
 HAS_INTERPRETERS = sys.version_info >= (3, 14)
 if HAS_INTERPRETERS:
     from concurrent.futures import InterpreterPoolExecutor
+HAS_LOKY = find_spec("loky") is not None
 
 HERE = Path(__file__).resolve().parent
 
@@ -69,7 +73,8 @@ class Result:
 
     def ratio(self, contender: str) -> float:
         """Tell how many times as much as coterie another contender needs."""
-        return self.median(contender) / self.median("coterie")
+        own = self.median("coterie")  # 0 is memory that has not grown
+        return self.median(contender) / own if own else math.inf
 
     def reaches(self, goal: Goal) -> bool:
         """Tell whether coterie is as good as was hoped."""
@@ -89,6 +94,15 @@ def process_pool(workers: int) -> Pool:
     return ProcessPoolExecutor(workers, context)
 
 
+def loky_pool(workers: int) -> Pool:
+    """Make a pool of loky's processes, with its defaults.
+
+    Imported only where it is used: workers that are processes, of whatever kind,
+    import this file again.
+    """
+    return import_module("loky").ProcessPoolExecutor(workers)
+
+
 def interpreter_pool(workers: int) -> Pool:
     """Make a pool of the standard library's sub-interpreters."""
     return InterpreterPoolExecutor(workers)
@@ -101,10 +115,17 @@ def coterie_pool(workers: int) -> Pool:
 
 POOLS: dict[str, Callable[[int], Pool]] = {
     "processes": process_pool,
+    **({"loky": loky_pool} if HAS_LOKY else {}),
     "threads": thread_pool,
     **({"interpreters": interpreter_pool} if HAS_INTERPRETERS else {}),
     "coterie": coterie_pool,
 }
+
+
+def import_pool(contender: str) -> None:
+    """Import what a pool comes from, if that is not here: it shall not count."""
+    if contender == "loky":
+        import_module("loky")
 
 
 @contextmanager
@@ -195,9 +216,14 @@ def place_worker(pool: Pool, cores: set[int]) -> None:
         pool.submit(os.sched_setaffinity, 0, cores).result()
 
 
-def main(measure: Callable[[Effort], Iterable[Result]]) -> None:
-    """Run the benchmark of one file: `python benchmarks/NAME.py`."""
-    find_work()
+def main(
+    measure: Callable[[Effort], Iterable[Result]], folders: Iterable[Path] = ()
+) -> None:
+    """Run the benchmark of one file: `python benchmarks/NAME.py`.
+
+    Workers import from this folder and those given.
+    """
+    find_work([HERE, *folders])
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="only see if it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the samples")
@@ -210,11 +236,12 @@ def main(measure: Callable[[Effort], Iterable[Result]]) -> None:
         options.json.write_text(json.dumps([as_json(result) for result in results]))
 
 
-def find_work() -> None:
-    """Start again with this folder on the path of workers of every kind."""
+def find_work(folders: Iterable[Path]) -> None:
+    """Start again with the folders on the path of workers of every kind."""
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if str(HERE) not in path:
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, path)])
+    missing = [folder for folder in map(str, folders) if folder not in path]
+    if missing:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*missing, *filter(None, path)])
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
@@ -222,10 +249,15 @@ def print_result(result: Result) -> None:
     """Print one line for each contender, coterie's last."""
     print(f"\n{result.task}, {result.unit}")
     for name in result.samples:
-        ratio = "" if name == "coterie" else f"{result.ratio(name):>9.1f}x"
+        ratio = "" if name == "coterie" else readable(result.ratio(name))
         print(f"  {name:<16}{result.median(name):>12.3f}{ratio:<12}", end="")
         print(*(verdict(result, g) for g in result.goals if g.contender == name))
     sys.stdout.flush()
+
+
+def readable(ratio: float) -> str:
+    """Give a ratio with as many digits as its goal has."""
+    return f"{ratio:>10.2f}x" if ratio < 10 else f"{ratio:>9.1f}x"
 
 
 def verdict(result: Result, goal: Goal) -> str:

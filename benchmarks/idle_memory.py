@@ -15,17 +15,16 @@ from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
 
+import pss
 from harness import POOLS, Effort, Goal, Result, main
 
 WORKERS = 8
-PROC = Path("/proc")
 GOALS = [Goal("coterie", limit=3)]
 
 
 def measure(effort: Effort) -> Iterator[Result]:
     """Let the contenders take turns, each time in a new process."""
-    if not (PROC / "self/smaps_rollup").exists():
-        print("\nidle memory: not measured, there is no /proc/self/smaps_rollup")
+    if not pss.is_known():
         return
     print(f"\n.pth files in site-packages: {', '.join(pth_files()) or 'none'}")
     samples: dict[str, list[float]] = {name: [] for name in POOLS}
@@ -50,28 +49,12 @@ def one_sample(contender: str) -> float:
 def mebibytes_per_worker(contender: str) -> float:
     """Start workers, let each do something, and see what it cost."""
     gc.collect()
-    before = total_memory("self")
+    before = pss.total_memory("self")
     pool = POOLS[contender](WORKERS)
     wait([pool.submit(time.sleep, 0.3) for _ in range(WORKERS)])
-    after = total_memory("self")
+    after = pss.total_memory("self")
     pool.shutdown()
     return (after - before) / WORKERS / 2**20
-
-
-def total_memory(pid: str) -> int:
-    """Give the proportional set size of a process and all its descendants."""
-    total = proportional_size(PROC / pid / "smaps_rollup")
-    for children in PROC.glob(f"{pid}/task/*/children"):
-        total += sum(map(total_memory, children.read_text().split()))
-    return total
-
-
-def proportional_size(rollup: Path) -> int:
-    """Give the proportional set size of one process in bytes."""
-    for line in rollup.read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(f"no Pss in {rollup}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ QUESTIONS = (
     "interpreters",
     "start_up",
     "idle_memory",
+    "queued",
+    "workloads",
 )
 RESULTS = HERE.parent / ".build" / "benchmarks"
 

@@ -10,6 +10,12 @@ def same(item):
     return item
 
 
+def wait_for(fifo):
+    """Wait until somebody has opened the FIFO to write into it, and closed it."""
+    with open(fifo) as file:
+        file.read()
+
+
 def echo(ping, pong):
     """Send back what comes, until None does."""
     while (item := ping.get()) is not None:
@@ -50,3 +56,10 @@ def drain_channel(recv):
     """Take what comes, until None does."""
     while recv.recv() is not None:
         pass
+
+
+def count_traps(places, grid, width):
+    """Count the places where one more obstacle is a trap: of examples/patrol."""
+    from lab import is_trap
+
+    return sum(is_trap(*place, grid=grid, width=width) for place in places)

