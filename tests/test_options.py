@@ -513,7 +513,8 @@ def test_memory_is_told_of_each_worker():
     with coterie.Executor(2) as pool:
         calls = [pool.submit(hold, started, go) for _ in range(2)]
         for _ in calls:
-            started.get()
+            started.get()  # each by a worker of its own
+        for _ in calls:
             go.put(None)
         concurrent.futures.wait(calls)
         before = {w.interpreter: w.memory for w in pool.stats().workers}
