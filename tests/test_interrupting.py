@@ -270,7 +270,7 @@ def test_a_worker_that_cannot_be_stopped_is_replaced(run_script):
         future.result()
     except BaseException as error:
         print(type(error).__name__)
-    late = pool.options(timeout=0.05).submit(child.compute, started)
+    late = pool.options(timeout=0.5).submit(child.compute, started)
     print(type(late.exception()).__name__)
     stats = pool.stats()
     print(stats.lost, stats.lost_ever, stats.started, stats.serving)

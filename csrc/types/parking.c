@@ -31,9 +31,8 @@ int
 parking_resume(PyObject *stock)
 {
     PyObject *module = PyImport_ImportModule("coterie._reset");
-    PyObject *done = module
-                         ? PyObject_CallMethod(module, "resume", "O", stock)
-                         : NULL;
+    PyObject *done = module ? PyObject_CallMethod(module, "resume", "O", stock)
+                            : NULL;
     Py_XDECREF(module);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
