@@ -599,18 +599,20 @@ import os, signal, threading
 import coterie
 from child import signal_waiting_main
 
-def work(n, events):
+def work(n, events, began):
     try:
         if n == 1:
+            began.get()
             signal_waiting_main()
+        began.put(n)
         while True:
             pass
     finally:
         events.put("cleaned up")
 
-events = coterie.Queue()
+events, began = coterie.Queue(), coterie.Queue()
 try:
-    for _ in coterie.{front}(work, range(10), [events] * 10, workers=2):
+    for _ in coterie.{front}(work, range(10), [events] * 10, [began] * 10, workers=2):
         pass
 except KeyboardInterrupt:
     print([events.get(timeout=30), events.get(timeout=30)])

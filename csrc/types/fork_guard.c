@@ -50,6 +50,13 @@ guard_frames(void)
     if (!COT_COMPAT_FRAMES_CRASH || cot_runtime_interpreters() == 0) {
         return 0;
     }
+    module_state *state = known_state();
+    if (state != NULL && idle_end_kept(state) < 0) {
+        return -1;
+    }
+    if (cot_runtime_interpreters() == 0) {
+        return 0;
+    }
     PyErr_SetString(PyExc_RuntimeError,
                     "sys._current_frames() while coterie's interpreters are "
                     "alive would crash CPython 3.13: see "

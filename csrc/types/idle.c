@@ -60,16 +60,23 @@ idle_join_kept(module_state *state, int64_t deadline_ns)
 }
 
 int
+idle_end_kept(module_state *state)
+{
+    parking_end_all();
+    cot_lot_clear(cot_runtime_lot(), false);
+    return idle_join_kept(state, cot_clock_after(END_NS)) < 0 ? -1 : 0;
+}
+
+int
 idle_end(module_state *state)
 {
-    int64_t deadline_ns = cot_clock_after(END_NS);
     cot_status status;
-    parking_end_all();
     // Who is dismissed is not kept.
     if (cot_home_dismiss_workers(state->home)
-        && cot_block(state, &home_op, state->home, deadline_ns, &status) < 0) {
+        && cot_block(state, &home_op, state->home, cot_clock_after(END_NS),
+                     &status)
+               < 0) {
         return -1;
     }
-    cot_lot_clear(cot_runtime_lot(), false);
-    return idle_join_kept(state, deadline_ns) < 0 ? -1 : 0;
+    return idle_end_kept(state);
 }

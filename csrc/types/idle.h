@@ -11,6 +11,9 @@
 // -1 with an exception set.
 int idle_end(module_state *state);
 
+// Ends what was kept only.
+int idle_end_kept(module_state *state);
+
 // Lets threads of workers keep up to `max` interpreters.
 void idle_keep(uint32_t max);
 
