@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
+_KEPT_SECONDS = 10.0  # for interpreters in which no code runs any more
 
 _MANY = 1000
 
@@ -136,7 +137,7 @@ def _end(pools: Sequence[_core.Pool]) -> None:
 
 
 def _end_kept() -> None:
-    if not _core.join_kept(_STOP_SECONDS):
+    if not _core.join_kept(_KEPT_SECONDS):
         _leave_stuck("an interpreter that is ending")
 
 
