@@ -131,7 +131,7 @@ def test_an_iterable_that_fails():
         raise Trouble("in the iterable")
 
     with pytest.raises(Trouble):
-        coterie.map(operator.neg, items())
+        list(coterie.map(operator.neg, items()))
 
 
 def test_an_iterable_that_fails_late_stops_what_began():
@@ -143,7 +143,8 @@ def test_an_iterable_that_fails_late_stops_what_began():
         raise Trouble("in the iterable")
 
     with pytest.raises(Trouble):
-        coterie.map(work_until_interrupted, itertools.repeat(events), names())
+        # At the call; or, where the first item took long, with the first result.
+        next(coterie.map(work_until_interrupted, itertools.repeat(events), names()))
     assert sorted(events.get() for _ in range(2)) == [
         ("cleaned up", "a"),
         ("interrupted", "a"),
