@@ -244,6 +244,15 @@ def test_what_the_process_changed_is_seen(monkeypatch):
     assert same == id
 
 
+def test_what_went_past_os_environ_is_seen(monkeypatch):
+    monkeypatch.setenv("COTERIE_GONE", "1")
+    _, id = in_new_pool(int)
+    os.putenv("COTERIE_GONE", "2")
+    assert in_new_pool(look_environment) == [[None, None, "2"], id]
+    assert in_new_pool(lambda: os.putenv("COTERIE_GONE", "3")) == [None, id]
+    assert in_new_pool(look_environment) == [[None, None, "3"], id]
+
+
 def test_a_module_is_imported_anew(tmp_path, monkeypatch):
     module = tmp_path / "counts_for_reuse.py"
     module.write_text("count = 1\n")

@@ -2,6 +2,7 @@
 
 #include "compat/compat.h"
 #include "core/runtime.h"
+#include "port/environment.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
 #include "types/opening.h"
@@ -29,9 +30,12 @@ worker_plan_destroy(void *arg)
 // The interpreter of a thread.
 typedef struct {
     PyThreadState *tstate;  // owned: the thread's only one
-    PyObject *stock;  // owned, under its GIL: what it was like when it was
-                      // new; NULL: it is not to be used again
-    bool is_used;     // by a worker before
+    PyObject *stock;      // owned, under its GIL: what it was like when it was
+                          // new; NULL: it is not to be used again
+    module_state *state;  // borrowed: of its sys.modules; NULL: none yet
+    uint64_t environment;  // the digest of the one that its os.environ has;
+                           // 0: not known
+    bool is_used;          // by a worker before
 } premises;
 
 // ---- from nothing to an interpreter that is ready ------------------------
@@ -98,29 +102,59 @@ refuse_breakpoints(void)
     return failed ? -1 : 0;
 }
 
-static module_state *
+// What os.environ has read since `before` was taken: if it changed meanwhile, who
+// knows.
+static void
+note_environment(premises *own, uint64_t before)
+{
+    own->environment = cot_environment_digest() == before ? before : 0;
+}
+
+// With the process, before it is used again.  To read os.environ anew takes as
+// long as all else.
+static int
+catch_up(premises *own)
+{
+    uint64_t current = cot_environment_digest();
+    if (current == own->environment) {
+        return 0;
+    }
+    int failed = parking_resume(own->stock);
+    note_environment(own, current);
+    return failed;
+}
+
+// Our module, and the hooks that it has for the interpreter.
+static int
+settle(premises *own)
+{
+    own->state = opening_state();
+    return own->state == NULL ? -1 : refuse_breakpoints();
+}
+
+static int
 open_interpreter(const worker_plan *plan, premises *own)
 {
     if (opening_apply(plan->settings, true) < 0) {
-        return NULL;
+        return -1;
     }
     if (own->is_used) {
-        return parking_resume(own->stock) < 0 ? NULL : opening_state();
+        return catch_up(own);
     }
     if (cot_lot_has_room(cot_runtime_lot())) {
         own->stock = parking_take_stock();
     }
-    return opening_state();
+    return settle(own);
 }
 
 static module_state *
 prepare_interpreter(cot_worker *worker, premises *own, run_host *host)
 {
     const worker_plan *plan = cot_pool_context(worker->pool);
-    module_state *state = open_interpreter(plan, own);
-    if (state == NULL) {
+    if (open_interpreter(plan, own) < 0) {
         return NULL;
     }
+    module_state *state = own->state;
     host->interpreter = state->interpreter;
     host->state = state;
     host->thread = cot_thread_self();
@@ -131,7 +165,7 @@ prepare_interpreter(cot_worker *worker, premises *own, run_host *host)
     host->pool = cot_pool_name(worker->pool);
     host->number = worker->number;
     state->host = worker->host = host;
-    if (refuse_breakpoints() < 0 || call_prepare(state, plan) < 0) {
+    if (call_prepare(state, plan) < 0) {
         return NULL;
     }
     cot_worker_is_ready(worker, state->id);
@@ -302,9 +336,9 @@ live(cot_worker *worker, premises *own)
     PyThreadState *tstate = PyEval_SaveThread();
     cot_worker_seal(worker);
     PyEval_RestoreThread(tstate);
-    if (state != NULL) {
-        state->host = NULL;
-        async_waits_end(state);  // although the state may be freed later
+    if (own->state != NULL) {
+        own->state->host = NULL;
+        async_waits_end(own->state);  // although it may be freed later
     }
     return is_well;
 }
@@ -318,9 +352,11 @@ make_premises(cot_pool *pool)
     premises *own = cot_alloc_zeroed(sizeof(*own));
     const char *problem = "no memory";
     if (own != NULL) {
+        uint64_t environment = cot_environment_digest();
         cot_runtime_interpreter_opens();
         problem = opening_create(&config, &own->tstate);
         if (problem == NULL) {
+            note_environment(own, environment);
             return own;
         }
         cot_runtime_interpreter_closed();
@@ -346,7 +382,7 @@ renew(premises *own)
 {
     own->is_used = own->stock != NULL && cot_lot_has_room(cot_runtime_lot())
                    && parking_renew(&own->tstate, own->stock)
-                   && parking_get_ready() == 0;
+                   && parking_get_ready() == 0 && settle(own) == 0;
     PyErr_Clear();
     return own->is_used;
 }

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
-from coterie._tasks import Terms
+from coterie._tasks import USUAL, Terms
 from coterie.executor import Executor
 from coterie.executor import _check_names as check_bound_names
 from coterie.executor import _check_seconds as check_seconds
@@ -249,7 +249,7 @@ class EngineExecutor(Executor):
             engine, workers, thread_name_prefix, initializer, initargs, **settings
         )
         self._name_of_engine = engine
-        self._terms = Terms()
+        self._terms = USUAL
         self._max_workers = workers
         self._thread_name_prefix = thread_name_prefix
         self._plan = initializer, initargs

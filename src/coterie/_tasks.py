@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     type Predicate = Callable[[Exception], object]
     type Hook = Callable[[TaskInfo], object]
 
-__all__ = ["OUTPUT", "Terms", "wrap"]
+__all__ = ["OUTPUT", "USUAL", "Terms", "wrap"]
 
 # The keyword that the queue for a call's output goes by.
 OUTPUT = "__coterie_output__"
@@ -95,6 +95,9 @@ class Terms:
         if self.retries and self.retry_on is not None:
             found["retry_on"] = self.retry_on
         return found or None
+
+
+USUAL = Terms()
 
 
 def _is_time(value: object) -> bool:

@@ -30,9 +30,11 @@ def preparation(
     names: dict[str, Any] | None = None, log_level: int | None = None
 ) -> dict[str, Any] | None:
     """Return what the workers' `prepare` is called with, or None."""
-    wanted = {"filters": _filters(), "bind": names or None, "log_level": log_level}
-    found = {name: value for name, value in wanted.items() if value is not None}
-    return found or None
+    filters = _filters()
+    if filters is None and not names and log_level is None:
+        return None
+    wanted = {"filters": filters, "bind": names or None, "log_level": log_level}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _filters() -> list[tuple[Any, ...]] | None:

@@ -10,7 +10,7 @@ from concurrent.futures.thread import BrokenThreadPool
 from coterie import _core, _exit, _worker
 from coterie._compat import import_what_breaks_when_imported_at_once
 from coterie._stats import PoolStats, TaskInfo, WorkerStats, make_stats
-from coterie._tasks import OUTPUT, Terms
+from coterie._tasks import OUTPUT, USUAL
 
 __all__ = [
     "BrokenInterpreterPool",
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from coterie._engines import Engines
     from coterie._entrypoint import EntrypointExecutor
     from coterie._output import CapturedOutput
+    from coterie._tasks import Terms
 
     T = TypeVar("T")
 
@@ -228,13 +229,16 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         _check_seconds("stop_grace", stop_grace)
         _check_names(bind)
         log_level = _log_level(logging)
-        terms = Terms().changed(
-            {
-                "timeout": task_timeout,
-                "on_task_start": on_task_start,
-                "on_task_end": on_task_end,
-            }
-        )
+        terms = USUAL
+        hooks = on_task_start, on_task_end
+        if task_timeout is not None or hooks != (None, None):
+            terms = terms.changed(
+                {
+                    "timeout": task_timeout,
+                    "on_task_start": on_task_start,
+                    "on_task_end": on_task_end,
+                }
+            )
         self._max_workers = max_workers
         self._has_notes = initializer is not None or log_level is not None
         self._thread_name_prefix = thread_name_prefix or f"coterie-{next(_names)}"
@@ -260,6 +264,8 @@ class Executor(_core.Pool, concurrent.futures.Executor):
 
     def _adopt(self, terms: Terms) -> None:
         self._terms = terms
+        if terms is USUAL:
+            return
         extras = terms.extras
         if extras or terms.timeout or terms.priority:
             self._set_terms(terms.timeout or 0.0, terms.priority, extras)
