@@ -1,6 +1,6 @@
 """Run the benchmarks, print ratios beside the goals, and save all samples.
 
-    python benchmarks/run.py                       # a few minutes
+    python benchmarks/run.py                       # half an hour
     python benchmarks/run.py --quick               # only see that all works
     python benchmarks/run.py --only codec queues
 

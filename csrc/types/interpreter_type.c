@@ -482,15 +482,6 @@ drop_all(cot_interpreter **all, size_t len)
     cot_free(all);
 }
 
-static int
-append_id(PyObject *ids, int64_t id)
-{
-    PyObject *number = PyLong_FromLongLong(id);
-    int failed = number == NULL || PyList_Append(ids, number) < 0;
-    Py_XDECREF(number);
-    return failed ? -1 : 0;
-}
-
 PyObject *
 interpreter_ids(void)
 {
@@ -499,7 +490,7 @@ interpreter_ids(void)
     PyObject *ids = all ? PyList_New(0) : PyErr_NoMemory();
     for (size_t i = 0; i < len && ids != NULL; i++) {
         if (cot_interpreter_get_state(all[i]) < COT_INTERPRETER_CLOSING
-            && append_id(ids, all[i]->id) < 0) {
+            && parking_append_id(ids, all[i]->id) < 0) {
             Py_CLEAR(ids);
         }
     }
@@ -515,7 +506,7 @@ interpreter_hidden_ids(void)
     PyObject *ids = all ? parking_ids() : PyErr_NoMemory();
     for (size_t i = 0; i < len && ids != NULL; i++) {
         if (all[i]->number != all[i]->id
-            && append_id(ids, all[i]->number) < 0) {
+            && parking_append_id(ids, all[i]->number) < 0) {
             Py_CLEAR(ids);
         }
     }

@@ -181,12 +181,12 @@ parking_end_all(void)
     }
 }
 
-static int
-append_id(PyObject *ids, int64_t number)
+int
+parking_append_id(PyObject *ids, int64_t id)
 {
-    PyObject *id = PyLong_FromLongLong(number);
-    int failed = id == NULL || PyList_Append(ids, id) < 0;
-    Py_XDECREF(id);
+    PyObject *number = PyLong_FromLongLong(id);
+    int failed = number == NULL || PyList_Append(ids, number) < 0;
+    Py_XDECREF(number);
     return failed ? -1 : 0;
 }
 
@@ -219,7 +219,7 @@ append_kept(PyObject *ids)
         PyErr_NoMemory();
     }
     for (size_t i = 0; i < len && !failed; i++) {
-        failed = append_id(ids, found[i]) < 0;
+        failed = parking_append_id(ids, found[i]) < 0;
     }
     cot_free(found);
     return failed ? -1 : 0;

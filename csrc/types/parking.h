@@ -44,5 +44,6 @@ void parking_end_all(void);
 
 // The ids of these, and of those that threads of workers keep: a new list.
 PyObject *parking_ids(void);
+int parking_append_id(PyObject *ids, int64_t id);
 
 #endif
