@@ -202,7 +202,7 @@ append_parked(PyObject *ids)
     }
     cot_lock_release(&parked->lock);
     for (size_t i = 0; i < len; i++) {
-        if (append_id(ids, PyInterpreterState_GetID(found[i])) < 0) {
+        if (parking_append_id(ids, PyInterpreterState_GetID(found[i])) < 0) {
             return -1;
         }
     }
