@@ -5,6 +5,7 @@ import concurrent.futures
 import inspect
 import logging
 import operator
+import queue
 import site
 import sys
 import threading
@@ -229,6 +230,31 @@ def test_callbacks(make, jobs, caplog):
         assert over.wait(50)
     assert called == [future, future]
     assert "exception calling callback" in caplog.text
+
+
+def test_a_callback_may_wait_for_other_calls(make, jobs, tmp_path):
+    path, found = tmp_path / "file", queue.Queue()
+    with make(2) as pool:
+        held = pool.submit(jobs.wait_for, path)
+
+        def wait(_):
+            path.touch()
+            found.put(concurrent.futures.wait([held]))
+            late = pool.submit(jobs.add, 1)
+            found.put(list(concurrent.futures.as_completed([late])) == [late])
+
+        pool.submit(jobs.add, 1).add_done_callback(wait)
+        assert found.get(timeout=50) == ({held}, set())
+        assert found.get(timeout=50) is True
+
+
+def test_the_default_executor_of_a_loop(make, jobs):
+    async def run():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(make(1))
+        return await loop.run_in_executor(None, jobs.add, 1)
+
+    assert asyncio.run(run()) == 2
 
 
 def test_wait_and_as_completed(make, jobs):

@@ -1145,7 +1145,16 @@ def test_leaving_the_block_by_an_error_finishes_the_work():
     assert [future.result() for future in futures] == [3, 3, 3]
 
 
-@pytest.mark.parametrize("leave", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("leave", [GeneratorExit, asyncio.CancelledError])
+def test_leaving_the_block_otherwise_finishes_the_work_too(leave):
+    with pytest.raises(leave):
+        with coterie.Executor(1) as pool:
+            futures = [pool.submit(len, "abc") for _ in range(3)]
+            raise leave
+    assert [future.result() for future in futures] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("leave", [KeyboardInterrupt, SystemExit])
 def test_leaving_the_block_by_ctrl_c_interrupts_the_work(leave):
     def work(events):
         events.put("started")

@@ -24,6 +24,14 @@ def double(x):
     return 2 * x
 
 
+class Doubler:
+    def __call__(self, x):
+        return 2 * x
+
+    def __repr__(self):
+        return "a doubler"
+
+
 @pytest.fixture
 def held():
     """(pool, go): one worker, which waits for an item of `go`."""
@@ -113,11 +121,15 @@ def test_wrong_options(pool, options, error, text):
         ({"bind": [1]}, TypeError, "bind must be a dict, not list"),
         ({"bind": {"no name": 1}}, ValueError, "bind must have names"),
         ({"bind": {1: 1}}, ValueError, "bind must have names"),
+        ({"bind": {"type": 1}}, ValueError, "bind: 'type' means something"),
+        ({"bind": {"None": 1}}, ValueError, "bind: 'None' means something"),
         ({"bind": {"x": threading.Lock()}}, coterie.NotShareableError, "lock"),
         ({"max_tasks_per_child": 0}, ValueError, "max_tasks_per_child must be"),
         ({"max_tasks_per_child": "1"}, TypeError, "max_tasks_per_child must be"),
         ({"max_pending": -1}, ValueError, "max_pending must be"),
         ({"idle_timeout": 0}, ValueError, "idle_timeout must be"),
+        ({"idle_timeout": "1"}, TypeError, "idle_timeout must be a number"),
+        ({"exit_grace": "1"}, TypeError, "exit_grace must be a number"),
         ({"stop_grace": -1}, ValueError, "stop_grace must be"),
         ({"task_timeout": 0}, ValueError, "timeout must be"),
         ({"logging": "yes"}, TypeError, "logging must be"),
@@ -466,6 +478,7 @@ def test_hooks_are_called_in_the_worker():
     ) as pool:
         pool.submit(double, 2).result()
         pool.submit(speak, "text", fail=True).exception()
+        pool.submit(Doubler(), 2).result()
         view = pool.options(on_task_start=None, retries=1)
         view.submit(fail_until, coterie.Queue(), 2).result()
     found = [notes.get() for _ in range(notes.qsize())]
@@ -474,6 +487,8 @@ def test_hooks_are_called_in_the_worker():
         ("end", "double", "hooked_0", True, None),
         ("start", "speak", "hooked_0", None, None),
         ("end", "speak", "hooked_0", True, "ValueError"),
+        ("start", "a doubler", "hooked_0", None, None),
+        ("end", "a doubler", "hooked_0", True, None),
         ("end", "fail_until", "hooked_0", True, "ValueError"),
         ("end", "fail_until", "hooked_0", True, None),
     ]

@@ -1,11 +1,18 @@
 // Ended tasks on their way to the interpreter that asked for them.
 //
 // Only watched tasks come here: those whose end has callbacks or listeners in
-// the asker's interpreter.  One thread of that interpreter, the taker, takes
-// them out.  Posting never waits and never fails.
+// the asker's interpreter.  Threads of that interpreter, the takers, take them
+// out.  Posting never waits and never fails.
 //
 // What workers have to tell otherwise comes the same way, as notes: tasks that
 // nobody runs, in order with the others.
+//
+//      posted --- take ---> published ---> due --- next_due ---> delivered
+//                     one taker at a time     one taker at a time, the caller
+//
+// To publish is short.  What is due are callbacks, code of the user's that may
+// wait for the end of other tasks: so while one taker calls, another one goes on
+// publishing.  Both go in the order of the posts.
 
 #ifndef COT_CORE_OUTBOX_H
 #define COT_CORE_OUTBOX_H
@@ -29,33 +36,36 @@ COT_MUST_CHECK cot_status cot_outbox_tell(cot_outbox *outbox,
                                           cot_payload *note,
                                           cot_call_kind kind);
 
-// Waits for the next ended task and moves its reference out.  COT_SHUT_DOWN:
-// empty and closed.
+// Waits for the next ended task and moves its reference out: the caller is to
+// publish it.  COT_SHUT_DOWN: empty and closed.
 COT_MUST_CHECK cot_status cot_outbox_take(cot_outbox *outbox,
                                           cot_parker *parker,
                                           int64_t deadline_ns,
                                           cot_task **task);
 
-// The one taker's life.  True: the caller is the taker now, of an open outbox;
-// false: there is one already.
-COT_MUST_CHECK bool cot_outbox_claim(cot_outbox *outbox);
+// The task that was taken last is published, and now due; its reference goes
+// back.  True: nobody calls, so the caller of this is who calls, until nothing is
+// due.
+COT_MUST_CHECK bool cot_outbox_published(cot_outbox *outbox, cot_task *task);
 
-// Called by the taker, on its thread, before it takes for the first time.
-void cot_outbox_enter(cot_outbox *outbox);
+// For who calls: the one before is delivered; moves a reference to the next one
+// out.  NULL: nothing is due, and he calls no more.
+cot_task *cot_outbox_next_due(cot_outbox *outbox);
 
-// The taker is done with what it took.
-void cot_outbox_delivered(cot_outbox *outbox);
+// A taker's life.  True: the caller, or a thread that he starts, is a taker now,
+// of an open outbox; false: there are as many as `max` already.
+COT_MUST_CHECK bool cot_outbox_claim(cot_outbox *outbox, uint32_t max);
 
-// Waits until all that was posted before is delivered.  Returns at once on the
-// taker's thread, and where there is no taker.
+// Waits until all that was posted before is delivered.  Returns at once on a
+// thread that publishes or calls, and where there is no taker.
 COT_MUST_CHECK cot_status cot_outbox_settle(cot_outbox *outbox,
                                             cot_parker *parker,
                                             int64_t deadline_ns);
 
-// The taker's last act.
+// A taker's last act.
 void cot_outbox_resign(cot_outbox *outbox);
 
-// Makes the taker end once the outbox is empty.
+// Makes the takers end once the outbox is empty.
 void cot_outbox_close(cot_outbox *outbox);
 
 // Waits until there is no taker.
@@ -63,7 +73,7 @@ COT_MUST_CHECK cot_status cot_outbox_join(cot_outbox *outbox,
                                           cot_parker *parker,
                                           int64_t deadline_ns);
 
-// In the child of a fork: the taker's thread is not there any more.
+// In the child of a fork: the takers' threads are not there any more.
 void cot_outbox_after_fork_in_child(cot_outbox *outbox);
 
 #endif

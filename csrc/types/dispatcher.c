@@ -13,6 +13,8 @@ typedef struct {
     PyInterpreterState *interpreter;  // borrowed: it joins us before it ends
 } post;
 
+static int start_taker(module_state *state, uint32_t max);
+
 static PyObject *
 read_note(module_state *state, const cot_task *task)
 {
@@ -37,14 +39,27 @@ deliver_note(module_state *state, cot_task *task)
     cot_task_unref(task);
 }
 
-static void
-deliver(module_state *state, cot_task *task)
+static bool
+is_note(const cot_task *task)
 {
-    if (task->call_kind >= COT_CALL_NOTE) {
-        deliver_note(state, task);
-    }
-    else {
-        future_deliver(task);
+    return task->call_kind >= COT_CALL_NOTE;
+}
+
+static void
+call_due(module_state *state, cot_outbox *outbox)
+{
+    cot_task *task;
+    while ((task = cot_outbox_next_due(outbox)) != NULL) {
+        if ((is_note(task) || future_has_callbacks(task))
+            && start_taker(state, 2) < 0) {
+            PyErr_Clear();  // others are told later, then
+        }
+        if (is_note(task)) {
+            deliver_note(state, task);
+        }
+        else {
+            future_call_back(task);
+        }
     }
 }
 
@@ -60,9 +75,11 @@ deliver_all(module_state *state, cot_outbox *outbox)
         if (status == COT_SHUT_DOWN) {
             return;
         }
-        if (status == COT_OK) {
-            deliver(state, task);
-            cot_outbox_delivered(outbox);
+        if (status == COT_OK && !is_note(task)) {
+            future_publish(task);
+        }
+        if (status == COT_OK && cot_outbox_published(outbox, task)) {
+            call_due(state, outbox);
         }
     }
 }
@@ -76,7 +93,6 @@ run_dispatcher(void *arg)
     PyThreadState *tstate = PyThreadState_New(own.interpreter);
     if (tstate != NULL) {
         PyEval_RestoreThread(tstate);
-        cot_outbox_enter(outbox);
         deliver_all(own.state, outbox);
         PyThreadState_Clear(tstate);
         PyThreadState_DeleteCurrent();
@@ -85,11 +101,11 @@ run_dispatcher(void *arg)
     cot_home_unref(own.home);
 }
 
-int
-dispatcher_ensure(module_state *state)
+static int
+start_taker(module_state *state, uint32_t max)
 {
     cot_outbox *outbox = cot_home_outbox(state->home);
-    if (!cot_outbox_claim(outbox)) {
+    if (!cot_outbox_claim(outbox, max)) {
         return 0;
     }
     cot_status status = COT_NO_MEMORY;
@@ -110,6 +126,12 @@ dispatcher_ensure(module_state *state)
         return -1;
     }
     return 0;
+}
+
+int
+dispatcher_ensure(module_state *state)
+{
+    return start_taker(state, 1);
 }
 
 static bool

@@ -1,8 +1,10 @@
-// The thread that tells an interpreter's futures that their tasks ended.
+// The threads that tell an interpreter's futures that their tasks ended.
 //
-// It exists once somebody added a callback or waits for several futures, takes
+// One exists once somebody added a callback or waits for several futures, takes
 // ended tasks from the outbox, and runs the callbacks in the interpreter that
-// asked for the tasks.  It is no thread that `threading` started.
+// asked for the tasks.  A second one goes on telling while the first one runs a
+// callback, which may wait for other futures.  They are no threads that
+// `threading` started.
 
 #ifndef COT_TYPES_DISPATCHER_H
 #define COT_TYPES_DISPATCHER_H

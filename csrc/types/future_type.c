@@ -222,16 +222,37 @@ watch(FutureObject *self, bool *is_watched)
     return 0;
 }
 
-void
-future_deliver(cot_task *task)
+static void
+call_method(FutureObject *self, const char *name)
 {
-    FutureObject *self = task->asker;
-    PyObject *done = PyObject_CallMethod((PyObject *)self, "_deliver", NULL);
+    PyObject *done = PyObject_CallMethod((PyObject *)self, name, NULL);
     if (done == NULL) {
         PyErr_FormatUnraisable("Exception ignored in the callbacks of %R",
                                self);
     }
     Py_XDECREF(done);
+}
+
+void
+future_publish(const cot_task *task)
+{
+    call_method(task->asker, "_deliver");
+}
+
+bool
+future_has_callbacks(const cot_task *task)
+{
+    const FutureObject *self = task->asker;
+    return self->listeners != NULL && self->listeners->callbacks != NULL;
+}
+
+void
+future_call_back(cot_task *task)
+{
+    FutureObject *self = task->asker;
+    if (future_has_callbacks(task)) {
+        call_method(self, "_call_back");
+    }
     cot_task_unref(task);
     Py_DECREF(self);
 }
@@ -515,7 +536,8 @@ future_cancel(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
     if (cot_task_is_watched(self->task)) {
         cot_task_ref(self->task);
-        future_deliver(self->task);
+        future_publish(self->task);
+        future_call_back(self->task);
     }
     Py_RETURN_TRUE;
 }
@@ -605,37 +627,42 @@ future_defer(PyObject *op, PyObject *callback)
     Py_RETURN_TRUE;
 }
 
-PyDoc_STRVAR(publish_doc,
-             "_publish($self, /)\n--\n\n"
-             "The end is public from here on.  The callbacks, or ().");
-
 static PyObject *
-future_publish(PyObject *op, PyObject *Py_UNUSED(ignored))
+future_be_published(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    FutureObject *self = FutureObject_CAST(op);
-    self->is_published = true;
-    PyObject *callbacks = NULL;
-    if (self->listeners != NULL) {
-        callbacks = self->listeners->callbacks;
-        self->listeners->callbacks = NULL;
-    }
-    return callbacks ? callbacks : PyTuple_New(0);
+    FutureObject_CAST(op)->is_published = true;
+    Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(listeners_doc,
-             "_listeners($self, /)\n--\n\n"
-             "(condition, waiters) if somebody asked for them, else None.");
+PyDoc_STRVAR(take_callbacks_doc, "_take_callbacks($self, /)\n--\n\n"
+                                 "The callbacks that were kept, or ().");
 
 static PyObject *
-future_listeners(PyObject *op, PyObject *Py_UNUSED(ignored))
+future_take_callbacks(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    audience *own = FutureObject_CAST(op)->listeners;
+    PyObject *callbacks = own ? own->callbacks : NULL;
+    if (callbacks == NULL) {
+        return PyTuple_New(0);
+    }
+    own->callbacks = NULL;
+    return callbacks;
+}
+
+PyDoc_STRVAR(publish_alone_doc,
+             "_publish_alone($self, /)\n--\n\n"
+             "The condition, if somebody has asked for it.  Else None, and the\n"
+             "end is public: in one step, as others may ask meanwhile.");
+
+static PyObject *
+future_publish_alone(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     FutureObject *self = FutureObject_CAST(op);
-    const audience *own = self->listeners;
-    if (own == NULL || own->condition == NULL) {
-        Py_RETURN_NONE;
+    if (self->listeners != NULL && self->listeners->condition != NULL) {
+        return Py_NewRef(self->listeners->condition);
     }
-    return Py_BuildValue("OO", own->condition,
-                         own->waiters ? own->waiters : Py_None);
+    self->is_published = true;
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -700,8 +727,12 @@ static PyMethodDef future_methods[] = {
     {"done", future_done, METH_NOARGS,
      PyDoc_STR("done($self, /)\n--\n\nWhether it ended or was cancelled.")},
     {"_defer", future_defer, METH_O, defer_doc},
-    {"_publish", future_publish, METH_NOARGS, publish_doc},
-    {"_listeners", future_listeners, METH_NOARGS, listeners_doc},
+    {"_publish", future_be_published, METH_NOARGS,
+     PyDoc_STR("_publish($self, /)\n--\n\n"
+               "The end is public from here on.")},
+    {"_take_callbacks", future_take_callbacks, METH_NOARGS,
+     take_callbacks_doc},
+    {"_publish_alone", future_publish_alone, METH_NOARGS, publish_alone_doc},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL},
 };

@@ -22,7 +22,12 @@ PyObject *future_failed(module_state *state, PyTypeObject *type,
                         PyObject *exception);
 
 // The task ended and came through the outbox: publishes it to the future that
-// watches it.  Adopts the reference to the task.
-void future_deliver(cot_task *task);
+// watches it.
+void future_publish(const cot_task *task);
+
+// Then, once: calls the callbacks, if it has some.  Adopts the reference to the
+// task.
+bool future_has_callbacks(const cot_task *task);
+void future_call_back(cot_task *task);
 
 #endif

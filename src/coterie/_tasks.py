@@ -125,16 +125,19 @@ def wrap(function: Callable[..., Any], extras: dict[str, Any]) -> Callable[..., 
 def _wrap_hooks(
     function: Callable[..., Any], extras: dict[str, Any]
 ) -> Callable[..., Any]:
+    from operator import call as operator_call
     from time import perf_counter
 
     from coterie._stats import TaskInfo
     from coterie.executor import current_worker
 
     start, end = extras.get("on_task_start"), extras.get("on_task_end")
-    name = getattr(function, "__qualname__", None) or repr(function)
     worker = current_worker() or ""
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        # What is no function of a module comes as its argument.
+        called = args[0] if function is operator_call else function
+        name = getattr(called, "__qualname__", None) or repr(called)
         error: BaseException | None = None
         if start is not None:
             start(TaskInfo(name, worker, None, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-from concurrent.futures.thread import BrokenThreadPool
+from concurrent.futures.thread import BrokenThreadPool, ThreadPoolExecutor
 
 from coterie import _core, _exit, _worker
 from coterie._compat import import_what_breaks_when_imported_at_once
@@ -40,6 +40,10 @@ _LOGGER = logging.getLogger("concurrent.futures")
 
 _names = itertools.count()
 
+# With these the whole call or program ends, and nobody waits for results.  Not so
+# with GeneratorExit, or the end of one of asyncio's tasks.
+_ENDS = KeyboardInterrupt, SystemExit, _core.Interrupted
+
 
 class BrokenInterpreterPool(_core.CoterieError, BrokenThreadPool):
     """The workers could not start, or their initializer failed."""
@@ -72,26 +76,33 @@ class Future(_core.Future["T"], concurrent.futures.Future["T"]):
 
     def _deliver(self) -> None:
         """Publish the end of the call: called by the dispatcher, or cancel."""
-        listeners = self._listeners()
-        if listeners is None:
-            callbacks = self._publish()
-        else:
-            condition, waiters = listeners
-            with condition:
-                callbacks = self._publish()
-                for waiter in waiters or ():
-                    self._tell(waiter)
-                condition.notify_all()
-        for fn in callbacks:
+        condition = self._publish_alone()
+        if condition is None:
+            return
+        with condition:
+            self._publish()
+            for waiter in self._waiters:
+                self._tell(waiter)
+            condition.notify_all()
+
+    def _call_back(self) -> None:
+        """Call what waits for the end: likewise, after it."""
+        for fn in self._take_callbacks():
             self._call(fn)
 
     def _tell(self, waiter: Any) -> None:
         if self.cancelled():
             waiter.add_cancelled(self)
-        elif self.exception() is not None:
+        elif self._has_failed():
             waiter.add_exception(self)
         else:
             waiter.add_result(self)
+
+    def _has_failed(self) -> bool:
+        try:
+            return self.exception() is not None
+        except BaseException:  # what loads the result may raise anything
+            return True
 
     def _get_snapshot(
         self,
@@ -126,7 +137,8 @@ class Future(_core.Future["T"], concurrent.futures.Future["T"]):
         return f"<{type(self).__name__} at {id(self):#x} state={state}>"
 
 
-class Executor(_core.Pool, concurrent.futures.Executor):
+# Like the standard library's, which asyncio's set_default_executor asks for.
+class Executor(_core.Pool, ThreadPoolExecutor):  # type: ignore[misc,override]
     """A pool of interpreters, each with its own GIL, in threads of this process.
 
     max_workers:
@@ -174,6 +186,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
     all others (of ``__main__``, lambdas, closures) travel by value.
     """
 
+    _thread_name_prefix: str
     _has_notes = False  # whether its workers may tell more than outcomes
     _others: Engines | None = None  # for calls that run elsewhere
 
@@ -221,7 +234,7 @@ class Executor(_core.Pool, concurrent.futures.Executor):
             initializer, initargs = _worker.run_source, (initializer,)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        if exit_grace is not None and not exit_grace >= 0:
+        if exit_grace is not None and not _at_least(0, "exit_grace", exit_grace):
             raise ValueError("exit_grace must be None or at least 0 seconds")
         _check_number("max_tasks_per_child", max_tasks_per_child)
         _check_number("max_pending", max_pending)
@@ -402,14 +415,13 @@ class Executor(_core.Pool, concurrent.futures.Executor):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
-        if exc_type is not None and not issubclass(exc_type, Exception):
+        if exc_type is not None and issubclass(exc_type, _ENDS):
             self._give_up()
             return False
         try:
             self.shutdown(wait=True)
-        except BaseException as exc:
-            if not isinstance(exc, Exception):
-                self._give_up()
+        except _ENDS:
+            self._give_up()
             raise
         return False
 
@@ -498,8 +510,17 @@ def _check_number(name: str, value: object) -> None:
 
 
 def _check_seconds(name: str, value: Any) -> None:
-    if value is not None and not value > 0:
+    if value is not None and (not _at_least(0, name, value) or value == 0):
         raise ValueError(f"{name} must be a number of seconds above 0")
+
+
+def _at_least(least: float, name: str, value: Any) -> bool:
+    try:
+        return bool(value >= least)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a number of seconds, not {type(value).__name__}"
+        ) from None
 
 
 def _check_names(bind: Any) -> None:
@@ -510,6 +531,20 @@ def _check_names(bind: Any) -> None:
     for name in bind:
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"bind must have names as keys, not {name!r}")
+        if _is_taken(name):
+            raise ValueError(f"bind: {name!r} means something to Python itself")
+
+
+def _is_taken(name: str) -> bool:
+    import builtins
+    import keyword
+
+    from coterie import _byvalue
+
+    # In a worker those that are bound are among them.
+    return keyword.iskeyword(name) or (
+        hasattr(builtins, name) and name not in _byvalue.bound
+    )
 
 
 def _log_level(wanted: bool | int) -> int | None:

@@ -22,6 +22,17 @@ post_number(cot_outbox *outbox, uint64_t number)
     cot_task_unref(task);
 }
 
+// Publishes it, and lets go what is due if it falls to the caller.
+static void
+hand_over(cot_outbox *outbox, cot_task *task)
+{
+    if (cot_outbox_published(outbox, task)) {
+        while ((task = cot_outbox_next_due(outbox)) != NULL) {
+            cot_task_unref(task);
+        }
+    }
+}
+
 // The number of the next task, whose only reference is the taker's.
 static uint64_t
 take_posted(cot_outbox *outbox, cot_parker *parker)
@@ -35,7 +46,7 @@ take_posted(cot_outbox *outbox, cot_parker *parker)
     CHECK(task->outbox == outbox);
     uint64_t number = take_number(task->call);
     task->call = NULL;
-    cot_task_unref(task);
+    hand_over(outbox, task);
     return number;
 }
 
@@ -69,7 +80,8 @@ a_post_adds_one_reference(void)
     CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &taken), COT_OK);
     CHECK(taken == task);
     CHECK_EQ(atomic_load(&task->refs), 2);
-    cot_task_unref(taken);
+    hand_over(outbox, taken);
+    CHECK_EQ(atomic_load(&task->refs), 1);
     cot_task_unref(task);
     cot_outbox_unref(outbox);
 }
@@ -92,27 +104,27 @@ closed_it_gives_what_it_has(void)
 }
 
 static void
-it_has_one_taker(void)
+it_has_as_many_takers_as_are_wanted(void)
 {
     cot_outbox *outbox = cot_outbox_create();
     cot_parker parker = {0};
     cot_task *task;
     CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_OK);
-    CHECK(cot_outbox_claim(outbox));
-    CHECK(!cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
+    CHECK(!cot_outbox_claim(outbox, 1));
     CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_TIMED_OUT);
     cot_parker_interrupt(&parker);
     CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_INTERRUPTED);
     CHECK(cot_parker_calm(&parker));
 
     cot_outbox_close(outbox);
-    CHECK(!cot_outbox_claim(outbox));
+    CHECK(!cot_outbox_claim(outbox, 1));
     CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_SHUT_DOWN);
     cot_outbox_resign(outbox);
     CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_OK);
 
     // The next taker finds it open.
-    CHECK(cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
     CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_TIMED_OUT);
     cot_outbox_resign(outbox);
     cot_outbox_unref(outbox);
@@ -123,11 +135,11 @@ a_child_has_no_taker(void)
 {
     cot_outbox *outbox = cot_outbox_create();
     cot_parker parker = {0};
-    CHECK(cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
     cot_outbox_after_fork_in_child(outbox);
     CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NEVER), COT_OK);
     post_number(outbox, 1);
-    CHECK(cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
     CHECK_EQ(take_posted(outbox, &parker), 1);
     cot_outbox_resign(outbox);
     cot_outbox_unref(outbox);
@@ -164,7 +176,7 @@ static void
 take_all(void *arg, size_t idx)
 {
     shared *all = arg;
-    CHECK(cot_outbox_claim(all->outbox));
+    CHECK(cot_outbox_claim(all->outbox, 1));
     atomic_store(&all->has_begun, true);
     cot_task *task;
     cot_status status;
@@ -175,7 +187,7 @@ take_all(void *arg, size_t idx)
             all->sum += take_number(task->call);
             all->taken++;
             task->call = NULL;
-            cot_task_unref(task);
+            hand_over(all->outbox, task);
         }
     }
     all->is_satisfied = true;
@@ -285,7 +297,7 @@ notes_come_in_order_with_the_others(void)
     cot_parker parker = {0};
     CHECK_EQ(cot_outbox_tell(outbox, number_payload(0), COT_CALL_NOTE),
              COT_SHUT_DOWN);
-    CHECK(cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
     post_number(outbox, 1);
     CHECK_EQ(cot_outbox_tell(outbox, number_payload(2), COT_CALL_NOTE),
              COT_OK);
@@ -315,7 +327,7 @@ tell_one(void *arg)
     if (status == COT_OK) {
         CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &task), COT_OK);
         CHECK_EQ(task->call_kind, COT_CALL_NOTE);
-        cot_task_unref(task);
+        hand_over(outbox, task);
     }
     return status == COT_OK;
 }
@@ -324,7 +336,7 @@ static void
 a_note_may_find_no_memory(void)
 {
     cot_outbox *outbox = cot_outbox_create();
-    CHECK(cot_outbox_claim(outbox));
+    CHECK(cot_outbox_claim(outbox, 1));
     CHECK_EQ(fail_each_allocation(tell_one, outbox), 2);
     cot_outbox_resign(outbox);
     cot_outbox_unref(outbox);
@@ -336,21 +348,29 @@ typedef struct {
 } counter;
 
 static void
+call_due(counter *own)
+{
+    cot_parker parker = {0};
+    cot_task *task;
+    while ((task = cot_outbox_next_due(own->outbox)) != NULL) {
+        CHECK_EQ(cot_outbox_settle(own->outbox, &parker, COT_NEVER), COT_OK);
+        cot_thread_yield();
+        cot_task_unref(task);
+        atomic_fetch_add(&own->delivered, 1);
+    }
+}
+
+static void
 deliver_all(void *arg, size_t idx)
 {
     counter *own = arg;
     cot_parker parker = {0};
     cot_task *task;
     cot_status status;
-    cot_outbox_enter(own->outbox);
-    CHECK_EQ(cot_outbox_settle(own->outbox, &parker, COT_NEVER), COT_OK);
     while ((status = cot_outbox_take(own->outbox, &parker, COT_NEVER, &task))
            != COT_SHUT_DOWN) {
-        if (status == COT_OK) {
-            cot_thread_yield();
-            cot_task_unref(task);
-            atomic_fetch_add(&own->delivered, 1);
-            cot_outbox_delivered(own->outbox);
+        if (status == COT_OK && cot_outbox_published(own->outbox, task)) {
+            call_due(own);
         }
     }
     cot_outbox_resign(own->outbox);
@@ -364,7 +384,7 @@ who_settles_waits_for_what_was_posted(void)
     test_threads taker;
     // Without a taker there is nothing to wait for.
     CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NEVER), COT_OK);
-    CHECK(cot_outbox_claim(own.outbox));
+    CHECK(cot_outbox_claim(own.outbox, 1));
     CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NEVER), COT_OK);
     post_number(own.outbox, 0);
     CHECK_EQ(cot_outbox_settle(own.outbox, &parker, COT_NOW), COT_TIMED_OUT);
@@ -385,6 +405,67 @@ who_settles_waits_for_what_was_posted(void)
     cot_outbox_unref(own.outbox);
 }
 
+// ---- two takers ----------------------------------------------------------
+
+static void
+while_one_calls_another_publishes(void)
+{
+    cot_outbox *outbox = cot_outbox_create();
+    cot_parker parker = {0};
+    cot_task *first, *second, *due;
+    CHECK(cot_outbox_claim(outbox, 2));
+    CHECK(cot_outbox_claim(outbox, 2));
+    CHECK(!cot_outbox_claim(outbox, 2));
+    post_number(outbox, 1);
+    post_number(outbox, 2);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &first), COT_OK);
+    // One publishes at a time.
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &second),
+             COT_TIMED_OUT);
+    CHECK(cot_outbox_published(outbox, first));
+    due = cot_outbox_next_due(outbox);
+    CHECK(due == first);
+    CHECK_EQ(cot_outbox_take(outbox, &parker, COT_NOW, &second), COT_OK);
+    CHECK(!cot_outbox_published(outbox, second));
+    cot_task_unref(due);
+    // It falls to the one who calls already.
+    due = cot_outbox_next_due(outbox);
+    CHECK(due == second);
+    cot_task_unref(due);
+    CHECK(cot_outbox_next_due(outbox) == NULL);
+
+    cot_outbox_close(outbox);
+    CHECK(!cot_outbox_claim(outbox, 2));
+    cot_outbox_resign(outbox);
+    CHECK(!cot_outbox_claim(outbox, 2));
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_TIMED_OUT);
+    cot_outbox_resign(outbox);
+    CHECK_EQ(cot_outbox_join(outbox, &parker, COT_NOW), COT_OK);
+    cot_outbox_unref(outbox);
+}
+
+static void
+two_deliver_all(void)
+{
+    counter own = {.outbox = cot_outbox_create()};
+    cot_parker parker = {0};
+    test_threads takers, posters;
+    shared all = {.outbox = own.outbox};
+    CHECK(cot_outbox_claim(own.outbox, 2) && cot_outbox_claim(own.outbox, 2));
+    start_threads(&takers, 2, deliver_all, &own);
+    start_threads(&posters, POSTERS, post_many, &all);
+    join_threads(&posters);
+    cot_status status;
+    while ((status = cot_outbox_settle(own.outbox, &parker, COT_NEVER))
+           == COT_SIGNALLED) {
+    }
+    CHECK_EQ(status, COT_OK);
+    CHECK_EQ(atomic_load(&own.delivered), POSTERS * POSTS);
+    cot_outbox_close(own.outbox);
+    join_threads(&takers);
+    cot_outbox_unref(own.outbox);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -392,7 +473,7 @@ main(int argc, char **argv)
         TEST(what_is_posted_comes_out_in_order),
         TEST(a_post_adds_one_reference),
         TEST(closed_it_gives_what_it_has),
-        TEST(it_has_one_taker),
+        TEST(it_has_as_many_takers_as_are_wanted),
         TEST(a_child_has_no_taker),
         TEST(an_interrupt_ends_the_wait),
         TEST(a_waiting_taker_is_woken),
@@ -402,6 +483,8 @@ main(int argc, char **argv)
         TEST(notes_come_in_order_with_the_others),
         TEST(a_note_may_find_no_memory),
         TEST(who_settles_waits_for_what_was_posted),
+        TEST(while_one_calls_another_publishes),
+        TEST(two_deliver_all),
         {0},
     };
     return run_tests(tests, argc, argv);
