@@ -4,12 +4,15 @@ A worker sends the signal once it sees that the main thread waits.  Each program
 runs in a child process, ten times.
 """
 
+import concurrent.futures
 import signal
 import subprocess
 import sys
 from textwrap import dedent
 
 import pytest
+
+import coterie
 
 PREFACE = """
 import concurrent.futures, os, signal, subprocess, sys, threading
@@ -373,8 +376,7 @@ def test_a_handler_that_raises_at_exit(repeat_script):
 
 
 @pytest.mark.slow
-def test_workers_hear_no_signals(repeat_script):
-    # A signal that a worker heard would not wake the main thread's wait.
+def test_signals_go_to_main_not_to_idle_workers(repeat_script):
     source = HANDLE + dedent("""
     pools = [coterie.Executor(1) for _ in range(3)]
     for other in pools:
@@ -401,3 +403,71 @@ def test_main_in_another_thread_than_who_waits(repeat_script):
     """)
     ends = repeat_script(program(source))
     assert {(end.rc, end.stdout, end.stderr) for end in ends} == {(0, "True\n", "")}
+
+
+# ---- processes that workers start ----------------------------------------------
+
+BLOCKED = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+
+
+def blocked_in_a_child(*_):
+    """What is blocked in a process that is started here: it would be for good."""
+    command = [sys.executable, "-S", "-c", BLOCKED]
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def in_a_worker():
+    return next(coterie.map(blocked_in_a_child, [1]))
+
+
+def in_a_thread_of_a_worker():
+    def start():
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            return threads.submit(blocked_in_a_child).result()
+
+    with coterie.Executor(1) as pool:
+        return pool.submit(start).result()
+
+
+def in_a_callback():
+    told = coterie.Queue()
+    with coterie.Executor(1) as pool:
+        future = pool.submit(told.get)
+        future.add_done_callback(lambda _: told.put(blocked_in_a_child()))
+        told.put(None)
+    return told.get()
+
+
+def in_an_interpreter_that_a_worker_made():
+    def start():
+        with coterie.interpreters.create() as interpreter:
+            return interpreter.run(blocked_in_a_child)
+
+    with coterie.Executor(1) as pool:
+        return pool.submit(start).result()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        in_a_worker,
+        in_a_thread_of_a_worker,
+        in_a_callback,
+        in_an_interpreter_that_a_worker_made,
+    ],
+)
+def test_signals_reach_what_a_worker_starts(place):
+    assert place() == blocked_in_a_child() != ""
+
+
+def test_workers_have_the_mask_of_who_starts_them(run_script):
+    # Who waits for a signal blocks it first, for all threads to come.
+    ended = run_script("""
+        import signal, coterie
+        def blocked(_):
+            import signal
+            return signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        print(next(coterie.map(blocked, [1])) == {signal.SIGUSR1})
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "True\n", "")

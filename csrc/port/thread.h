@@ -1,9 +1,13 @@
 // Threads of the operating system.
 //
-// Every thread made here blocks all signals but those of its own faults, so
-// that they go to threads of the host program (Python handles them on its main
-// thread), and has an explicit stack size, since musl's and macOS' defaults are
-// too small for Python.
+// A thread made here has the signal mask of its maker, as those of Python do.
+// Signals that it blocked would be blocked in the processes that its code
+// starts, for good, and those of a profiler's timer would not tell of it.  What
+// is sent to the process goes to the first thread all the same, which systems
+// prefer while it does not block it; Python's handlers run there in any case.
+//
+// It has an explicit stack size, since musl's and macOS' defaults are too small
+// for Python.
 
 #ifndef COT_PORT_THREAD_H
 #define COT_PORT_THREAD_H

@@ -84,47 +84,30 @@ a_long_name_is_cut(void)
 }
 
 static void
-signals_go_to_other_threads(void)
+the_mask_is_that_of_the_maker(void)
 {
-    sigset_t before, after;
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
-    account own = {0};
-    start_and_wait(&own, "coterie_0");
-    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    sigset_t some, before, after;
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR2);
+    account free = {0}, blocking = {0};
+    start_and_wait(&free, "coterie_0");
+    pthread_sigmask(SIG_BLOCK, &some, &before);
+    start_and_wait(&blocking, "coterie_1");
+    pthread_sigmask(SIG_SETMASK, &before, &after);
 
-    static const int blocked[] = {SIGINT,  SIGTERM, SIGHUP,  SIGALRM, SIGCHLD,
-                                  SIGUSR1, SIGUSR2, SIGPIPE, SIGPROF};
-    for (size_t i = 0; i < sizeof(blocked) / sizeof(*blocked); i++) {
-        CHECK(sigismember(&own.blocked, blocked[i]));
-    }
-    // The maker's mask is what it was.
-    CHECK(is_same_mask(&before, &after));
-}
-
-static void
-a_fault_of_its_own_finds_its_handler(void)
-{
-    account own = {0};
-    start_and_wait(&own, "coterie_0");
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
-                                 SIGILL,  SIGTRAP, SIGSYS};
-    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-        CHECK(!sigismember(&own.blocked, faults[i]));
-    }
+    CHECK(is_same_mask(&free.blocked, &before));
+    CHECK(is_same_mask(&blocking.blocked, &after));
+    CHECK(!is_same_mask(&free.blocked, &blocking.blocked));
 }
 
 static void
 a_refused_thread_is_a_status(void)
 {
-    sigset_t before, after;
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
     account own = {0};
     CHECK_EQ(cot_thread_start(give_account, &own, 1, "x"), COT_NO_THREAD);
     cot_memory_fail_at(1);
     CHECK_EQ(cot_thread_start(give_account, &own, STACK_SIZE, "x"),
              COT_NO_MEMORY);
-    pthread_sigmask(SIG_SETMASK, NULL, &after);
-    CHECK(is_same_mask(&before, &after));
 }
 
 static void
@@ -178,8 +161,7 @@ main(int argc, char **argv)
     static const test_case tests[] = {
         TEST(a_thread_is_as_asked),
         TEST(a_long_name_is_cut),
-        TEST(signals_go_to_other_threads),
-        TEST(a_fault_of_its_own_finds_its_handler),
+        TEST(the_mask_is_that_of_the_maker),
         TEST(a_refused_thread_is_a_status),
         TEST(self_is_what_pthreads_say),
         TEST(forks_are_told),

@@ -3,7 +3,6 @@
 #include "port/memory.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -59,19 +58,6 @@ create_detached(launch *start, size_t stack_size)
     return err;
 }
 
-// A fault goes to the thread that made it; blocked there, it would kill the
-// process past its handlers (faulthandler's, for one).
-static void
-fill_but_faults(sigset_t *set)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
-                                 SIGILL,  SIGTRAP, SIGSYS};
-    sigfillset(set);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-        sigdelset(set, faults[i]);
-    }
-}
-
 cot_status
 cot_thread_start(void (*body)(void *), void *arg, size_t stack_size,
                  const char *name)
@@ -83,12 +69,7 @@ cot_thread_start(void (*body)(void *), void *arg, size_t stack_size,
     *start = (launch){.body = body, .arg = arg};
     strncpy(start->name, name, NAME_SIZE - 1);
 
-    // A thread inherits the mask of its maker: block all before, not inside.
-    sigset_t all, old;
-    fill_but_faults(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     int err = create_detached(start, stack_size);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (err != 0) {
         cot_free(start);
         return COT_NO_THREAD;
