@@ -253,6 +253,33 @@ def test_a_process_that_dies_idle(processes):
         assert processes.submit(abs, -1).result() == 1
 
 
+def test_a_process_that_dies_as_its_interpreters_become_ready(caplog):
+    # The second slot may be at any stage.
+    for _ in range(4):
+        with coterie.Executor(2, engine="process", interpreters=2) as pool:
+            pool.submit(abs, 0).result()
+            calls = [pool.submit(os._exit, 5), pool.submit(abs, -1)]
+            assert calls[0].exception().exitcode == 5
+            error = calls[1].exception()
+            assert error is None or isinstance(error, coterie.WorkerLost)
+            assert pool.submit(abs, -2).result() == 2
+
+
+def test_a_process_that_is_told_of_ctrl_c_as_it_starts(run_script):
+    # As by a terminal, at the time when it does not ignore it yet.
+    ended = run_script("""
+        import os, signal, subprocess, coterie
+        start = subprocess.Popen.__init__
+        def start_and_press_ctrl_c(self, *args, **options):
+            start(self, *args, **options)
+            self.send_signal(signal.SIGINT)
+        subprocess.Popen.__init__ = start_and_press_ctrl_c
+        with coterie.Executor(1, engine="process") as pool:
+            print(pool.submit(abs, -1).result())
+        """)
+    assert (ended.rc, ended.stdout, ended.stderr) == (0, "1\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="seen by its pipe only")
 def test_a_process_that_dies_with_a_child_of_its_own(fifo):
     path = fifo("until")
@@ -590,6 +617,20 @@ def test_a_call_that_takes_too_long(processes):
     with pytest.raises(TimeoutError, match="not over after 0.05 seconds"):
         submit(0.05, 0, spin, (os.devnull, os.devnull), {}).result()
     assert submit(1000, 0, abs, (-1,), {}).result() == 1
+
+
+def test_processes_do_not_inherit_what_is_blocked(fifo):
+    begun = fifo("begun")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG, signal.SIGTERM])
+    with coterie.Executor(1, engine="process", stop_grace=1000) as pool:
+        try:
+            call = pool.submit(open_and_sleep, begun)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        has_begun(begun)
+        call.interrupt()
+        assert isinstance(catch(call), concurrent.futures.CancelledError)
+        assert pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result() == set()
 
 
 def test_a_sleep_that_takes_too_long():

@@ -134,6 +134,19 @@ def test_a_process_that_dies():
     assert died.worker is None
 
 
+def test_a_process_that_dies_with_interpreters():
+    # What had begun beside it is lost with it, and no more.
+    calls = [lambda: os._exit(5), *map(make_call, (1, 2, 4))]
+    for _ in range(5):
+        run = runners.ProcessRunner(2, interpreters=2).start(calls)
+        run.wait()
+        outcomes = sorted(run.outcomes, key=lambda outcome: outcome.index)
+        assert outcomes[0].exception.exitcode == 5
+        for outcome, n in zip(outcomes[1:], (1, 2, 4), strict=True):
+            lost = isinstance(outcome.exception, coterie.WorkerLost)
+            assert lost or outcome.result == n * n
+
+
 def test_processes_with_interpreters():
     run = runners.ProcessRunner(2, interpreters=2).start([place] * 6)
     assert {pid for pid, _, _ in run.results}.isdisjoint({os.getpid()})

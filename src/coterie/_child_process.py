@@ -103,6 +103,8 @@ def main(handles: list[int], control_handle: int, has_interpreters: bool) -> Non
     """Answer by each of the connections until they are closed."""
     # Ctrl-C goes to all processes of a terminal; who started us decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until now it was blocked; and who started us may block others, WAKE even.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for handle in (*handles, control_handle):
         os.set_inheritable(handle, False)
     connections = [Connection(handle) for handle in handles]

@@ -82,11 +82,8 @@ class _Child:
         )
         if not sys.executable:
             raise RuntimeError("sys.executable does not say how to start a Python")
-        self.process = subprocess.Popen(
-            [sys.executable, *_compat.interpreter_flags(), "-c", start],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[*handles, control.fileno()],
-        )
+        self.process = _start(start, [*handles, control.fileno()])
+        self.was_ready = False  # one of its slots, at least
         # A process that it has forked may hold its connections open.
         self.sentinel = _sentinel(self.process.pid)
         if self.sentinel is not None:
@@ -133,6 +130,20 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()  # it has closed what it had open
             return self.process.wait()
+
+
+def _start(program: str, handles: list[int]) -> subprocess.Popen[bytes]:
+    # Ctrl-C goes to all processes of a terminal: the new one has it blocked until
+    # it ignores it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return subprocess.Popen(
+            [sys.executable, *_compat.interpreter_flags(), "-c", program],
+            stdin=subprocess.DEVNULL,
+            pass_fds=handles,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sentinel(pid: int) -> int | None:
@@ -391,10 +402,11 @@ class ProcessEngine(ThreadPoolExecutor):
 
     def _slot(self) -> _Slot:
         slot: _Slot | None = getattr(self._here, "slot", None)
-        if slot is None:
-            slot = self._here.slot = self._take_slot()
-        if not slot.is_ready:
-            self._prepare(slot)
+        while slot is None or not slot.is_ready:
+            if slot is None:
+                slot = self._here.slot = self._take_slot()
+            if not self._prepare(slot):
+                slot = None
         return slot
 
     def _take_slot(self) -> _Slot:
@@ -416,19 +428,24 @@ class ProcessEngine(ThreadPoolExecutor):
         slot.close()
         return slot.child.bury()
 
-    def _prepare(self, slot: _Slot) -> None:
+    def _prepare(self, slot: _Slot) -> bool:
+        """Make it ready: whether it is, or is gone by what its process ran beside."""
         try:
             slot.send(self._preparation)
             answer = slot.receive()
         except _Died:
-            self._break(f"a process could not start: it {_ended(self._drop(slot))}")
+            code = self._drop(slot)
+            if slot.child.was_ready:
+                return False
+            self._break(f"a process could not start: it {_ended(code)}")
         if answer != _child.READY:
             try:
                 _outcome_of(answer)
             except BaseException as exc:
                 _LOGGER.critical("Exception in initializer:", exc_info=True)
                 self._break(f"an initializer failed: {type(exc).__name__}: {exc}")
-        slot.is_ready = True
+        slot.is_ready = slot.child.was_ready = True
+        return True
 
     def _break(self, reason: str) -> Never:
         from coterie.executor import BrokenInterpreterPool

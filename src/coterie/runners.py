@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from coterie import _measure
-from coterie._core import dumps, loads
+from coterie._core import WorkerLost, dumps, loads
 from coterie._engines import checked_workers, open_engine
 from coterie.executor import Executor
 
@@ -229,7 +229,10 @@ class Runner(ABC):
         for index, call in enumerate(calls):
             future = self._submit_or_fail(pool, call)
             future.add_done_callback(partial(self._tell, run, index, told))
-        first.result()
+        try:
+            first.result()
+        except WorkerLost:
+            pass  # it could start, but ran beside a call that ended its process
         for _ in calls:
             told.acquire()
 
