@@ -407,6 +407,72 @@ def test_ctrl_c_ends_the_processes(run_script):
     assert "KeyboardInterrupt" in ended.stderr
 
 
+ENGINES_LEFT = {
+    "process": "coterie.Executor(2, engine='process').submit(run, pid).result()",
+    "interpreters": "coterie.Executor(2, engine='process', interpreters=2)"
+    ".submit(run, pid).result()",
+    "shared": "coterie.Executor(2, engine='shared').submit(run, pid).result()",
+    "option": "coterie.Executor(2).options(engine='process').submit(run, pid).result()",
+    "runner": "ProcessRunner(2).start([lambda: run(pid)]).wait()",
+    "block": '''
+with coterie.Executor(2, engine='shared') as pool:
+    pool.submit(run, pid).result()
+''',
+    "at-the-end": "coterie.Executor(2, engine='process').submit(run, pid)",
+}
+
+
+@pytest.mark.parametrize("name", ENGINES_LEFT)
+def test_ctrl_c_ends_what_engines_run(run_script, name):
+    source = """
+import os, signal, coterie
+from child import spin
+from coterie.runners import ProcessRunner
+def run(parent):
+    os.kill(parent, signal.SIGINT)
+    spin()
+pid = os.getpid()
+"""
+    ended = run_script(source + ENGINES_LEFT[name])
+    if name == "at-the-end":
+        assert (ended.rc, ended.stdout) == (0, "")
+    else:
+        assert ended.rc == -signal.SIGINT
+        assert ended.stderr.splitlines()[-1].startswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("call", ["spin()", "defy()"])
+@pytest.mark.parametrize("options", ["", ", interpreters=2"])
+def test_calls_do_not_outlive_who_asked(run_script, options, call):
+    # It has our standard output, whose end run_script waits for.
+    ended = run_script(f"""
+        import os, signal, coterie
+        from child import spin
+        def defy():
+            while True:
+                try: spin()
+                except coterie.Interrupted: pass
+        def run(parent):
+            os.kill(parent, signal.SIGKILL)
+            {call}
+        with coterie.Executor(2, engine="process"{options}) as pool:
+            pool.submit(run, os.getpid()).result()
+        """)
+    assert ended.rc == -signal.SIGKILL
+
+
+def test_interrupting_the_calls_of_a_shared_engine(fifo, tmp_path):
+    begun, cleaned = fifo("begun"), tmp_path / "cleaned"
+    with coterie.Executor(1, engine="shared") as pool:
+        call = pool.submit(spin, begun, cleaned)
+        waiting = pool.submit(abs, -1)
+        has_begun(begun)
+        pool.shutdown(interrupt=True)
+        assert isinstance(call.exception(), coterie.Interrupted)
+        assert waiting.result() == 1
+    assert cleaned.read_text() == "x"
+
+
 def test_names_that_are_bound():
     def find(x):
         return grid[x], os.getpid()  # noqa: F821

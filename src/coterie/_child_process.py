@@ -2,15 +2,18 @@
 
 One thread for each connection answers what comes by it, one call after the
 other: in an interpreter of its own, or in the main one.  What comes by one more
-connection says which call shall end.
+connection says which call shall end; when it ends itself, all shall.
 """
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
+import select
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 
 from coterie import _child
@@ -18,7 +21,7 @@ from coterie._core import AtomicInt, Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from coterie.interpreters import Interpreter
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 # What wakes a call in the main interpreter that shall end.  It is ignored where
 # nobody takes it, and hardly ever used.
 WAKE = signal.SIGURG
+
+_GRACE_SECONDS = 1.0  # for what runs when who started us is gone
 
 
 class _Main:
@@ -39,6 +44,10 @@ class _Main:
         self._number = 0  # of the call that runs
         self._told = 0  # of the call that shall end
         signal.signal(WAKE, self._heed)
+        signal.signal(signal.SIGIO, self._heed_end)
+        fcntl.fcntl(control.fileno(), fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(control.fileno(), fcntl.F_GETFL)
+        fcntl.fcntl(control.fileno(), fcntl.F_SETFL, flags | os.O_ASYNC)
 
     def run(self, fn: Callable[..., bytes], *args: Any) -> bytes:
         return fn(*args)
@@ -63,6 +72,17 @@ class _Main:
             return  # nobody wants anything any more
         if self._number and self._number == self._told:
             raise Interrupted
+
+    def _heed_end(self, *_: object) -> None:
+        """Something has come by that connection, or its end."""
+        ends = select.poll()
+        ends.register(self._control, 0)
+        if self._number and ends.poll(0):
+            threading.Thread(target=_leave_busy, args=([self],), daemon=True).start()
+            raise Interrupted
+
+    def is_busy(self) -> bool:
+        return bool(self._number)
 
 
 class _Other:
@@ -90,6 +110,14 @@ class _Other:
         self._told.set(number)  # it may not be there yet
         with self._lock:
             if number == self._number:
+                self._interpreter.interrupt(Interrupted)
+
+    def is_busy(self) -> bool:
+        return bool(self._number)
+
+    def stop_whatever_runs(self) -> None:
+        with self._lock:
+            if self._number:
                 self._interpreter.interrupt(Interrupted)
 
 
@@ -127,6 +155,18 @@ def _heed(control: Connection, places: dict[int, _Other]) -> None:
             places[place].stop(number)
     except (EOFError, OSError):
         pass
+    busy = [place for place in list(places.values()) if place.is_busy()]
+    for other in busy:
+        other.stop_whatever_runs()
+    if busy:
+        _leave_busy(busy)
+
+
+def _leave_busy(places: Sequence[_Main | _Other]) -> None:
+    """Who started us is gone: leave the process if calls do not end."""
+    time.sleep(_GRACE_SECONDS)
+    if any(place.is_busy() for place in places):
+        os._exit(1)
 
 
 def _serve_in_interpreter(

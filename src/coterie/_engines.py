@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from weakref import WeakSet
 
+from coterie import _exit
+from coterie._core import Interrupted
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
 from coterie._tasks import USUAL, Terms
@@ -76,11 +78,15 @@ def open_engine(
     if name == "main":
         return ThreadPoolExecutor(1, *options)
     if name == "shared":
-        return SharedEngine(workers, *options)
+        shared = SharedEngine(workers, *options)
+        _exit.look_after(shared)
+        return shared
     if name == "process":
         from coterie._processes import ProcessEngine
 
-        return ProcessEngine(workers, *options, **settings)
+        processes = ProcessEngine(workers, *options, **settings)
+        _exit.look_after(processes)
+        return processes
     if name == "dask":
         from coterie._distributed import DaskEngine
 
@@ -123,6 +129,8 @@ class SharedEngine(ThreadPoolExecutor):
     ) -> None:
         self._here = threading.local()
         self._interpreters: list[Any] = []
+        self._closing = threading.Lock()
+        self._closes_later = False
         self._initialization = initializer, initargs
         super().__init__(max_workers, thread_name_prefix, self._open)
 
@@ -148,16 +156,34 @@ class SharedEngine(ThreadPoolExecutor):
         super().shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             self._close()
-        else:
+        elif not self._closes_later:
+            self._closes_later = True
             threading.Thread(target=self._close_later, name="coterie-shared").start()
+
+    def interrupt(self) -> None:
+        """Take no more calls, and stop what runs."""
+        from coterie.interpreters import InterpreterError
+
+        super().shutdown(wait=False)
+        for interpreter in list(self._interpreters):
+            try:
+                interpreter.interrupt(Interrupted)
+            except InterpreterError:
+                pass  # it is closed
+
+    def kill_workers(self) -> None:
+        """Cancel what waits, and stop what runs."""
+        self.shutdown(wait=False, cancel_futures=True)
+        self.interrupt()
 
     def _close_later(self) -> None:
         super().shutdown(wait=True)
         self._close()
 
     def _close(self) -> None:
-        while self._interpreters:
-            self._interpreters.pop().close()
+        with self._closing:
+            while self._interpreters:
+                self._interpreters.pop().close()
 
 
 class Engines:

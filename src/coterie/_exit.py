@@ -22,8 +22,15 @@ from coterie._processors import available
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     from coterie.interpreters import Interpreter
+
+    class Engine(Protocol):
+        def shutdown(self) -> None: ...
+
+        def kill_workers(self) -> None:
+            """Cancel what waits, and stop what runs."""
 
 _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
@@ -36,6 +43,10 @@ _KEPT_AT_LEAST = 4
 
 _installed = False
 _installed_for_interpreters = False
+_has_left = False
+
+_engines_lock = threading.Lock()
+_engines: Any = None  # a WeakSet, of those that run calls elsewhere
 
 
 def install() -> None:
@@ -64,6 +75,22 @@ def install_for_interpreters() -> None:
         _installed_for_interpreters = True
 
 
+def look_after(engine: Engine) -> None:
+    """Arrange for the engine's end, which it may have had before."""
+    global _engines
+    with _engines_lock:
+        if _engines is None:
+            from concurrent.futures import thread  # noqa: F401  joins its own before us
+            from weakref import WeakSet
+
+            _engines = WeakSet()
+            try:
+                _compat.before_threads_are_joined(_leave_all)
+            except RuntimeError:
+                pass  # the end has begun: _leave looks
+        _engines.add(engine)
+
+
 def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
     """Interrupt what the pools run, and wait; whether all of it ended.
 
@@ -85,6 +112,10 @@ def stop(pools: Sequence[_core.Pool], seconds: float = _STOP_SECONDS) -> bool:
 
 
 def _leave() -> None:
+    global _has_left
+    if _has_left:
+        return
+    _has_left = True
     _core.leave()
     pools = _core.pools()
     for pool in pools:
@@ -100,6 +131,37 @@ def _leave() -> None:
         if _installed_for_interpreters:
             _whatever_signals_do(_stop_daemons)
         _end_callbacks()
+    _end_engines()
+
+
+def _leave_all() -> None:
+    if _installed:
+        _leave()  # first: what ends there may move to an engine
+    _end_engines()
+
+
+def _end_engines() -> None:
+    """Let the engines end what they accepted; Ctrl-C gives them up."""
+    engines = list(_engines or ())
+    try:
+        if not _was_interrupted():
+            for engine in engines:
+                engine.shutdown()
+            return
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    for engine in engines:
+        _whatever_signals_do(engine.kill_workers)
+    for engine in engines:
+        _give_up(engine)
+
+
+def _give_up(engine: Engine) -> None:
+    ending = threading.Thread(target=engine.shutdown)
+    ending.start()
+    while ending.is_alive():
+        engine.kill_workers()  # a call may catch it, or have begun just now
+        ending.join(_AGAIN_SECONDS)
 
 
 def _finish(pools: Sequence[_core.Pool]) -> None:
