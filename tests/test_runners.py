@@ -123,6 +123,23 @@ def test_what_cannot_be_sent_itself():
     assert second.result == 4
 
 
+def test_a_result_that_cannot_be_made_again(runner):
+    class Unmakable(Exception):
+        def __init__(self, one, two):
+            super().__init__(one)
+
+    told = []
+    calls = [make_call(1), lambda: Unmakable(1, 2), make_call(2)]
+    run = runner.start(calls, told.append)
+    run.wait()
+    first, second, third = sorted(told, key=lambda outcome: outcome.index)
+    assert (first.result, third.result) == (1, 4)
+    if isinstance(runner, runners.MainRunner | runners.ThreadRunner):
+        assert second.exception is None
+    else:
+        assert isinstance(second.exception, TypeError)
+
+
 def test_a_process_that_dies():
     calls = [make_call(0), lambda: os._exit(5), make_call(2)]
     run = runners.ProcessRunner(1).start(calls)
@@ -235,3 +252,10 @@ def test_a_comparison_of_what_is_not_there():
     ended = compare("fibres")
     assert ended.returncode == 2
     assert "there is no runner 'fibres'" in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["calls", "workers"])
+def test_a_comparison_of_nothing(option):
+    ended = compare(f"--{option}=0", "main")
+    assert ended.returncode == 2
+    assert f"--{option} must be at least 1" in ended.stderr

@@ -53,6 +53,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in options.runner:
         if name not in RUNNERS:
             parser.error(f"there is no runner {name!r}")
+    for number in ("workers", "calls"):
+        if getattr(options, number) < 1:
+            parser.error(f"--{number} must be at least 1")
     return options
 
 

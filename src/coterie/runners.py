@@ -259,11 +259,13 @@ class Runner(ABC):
         future: concurrent.futures.Future[Any],
     ) -> None:
         try:
-            exception = future.exception()
-            if exception is None:
-                run._report(index, self._report(future.result()))
-            else:  # not the call's own: it could not be sent, or its worker died
-                run._add(Outcome(index, None, None, exception, 0.0, 0))
+            report = self._report(future.result())
+        except BaseException as exc:
+            # Not the call's own: it or its result could not be sent, or its
+            # worker died.
+            run._add(Outcome(index, None, None, exc, 0.0, 0))
+        else:
+            run._report(index, report)
         finally:
             told.release()
 
