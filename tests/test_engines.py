@@ -414,10 +414,10 @@ ENGINES_LEFT = {
     "shared": "coterie.Executor(2, engine='shared').submit(run, pid).result()",
     "option": "coterie.Executor(2).options(engine='process').submit(run, pid).result()",
     "runner": "ProcessRunner(2).start([lambda: run(pid)]).wait()",
-    "block": '''
+    "block": """
 with coterie.Executor(2, engine='shared') as pool:
     pool.submit(run, pid).result()
-''',
+""",
     "at-the-end": "coterie.Executor(2, engine='process').submit(run, pid)",
 }
 
@@ -696,7 +696,9 @@ def test_processes_do_not_inherit_what_is_blocked(fifo):
         has_begun(begun)
         call.interrupt()
         assert isinstance(catch(call), concurrent.futures.CancelledError)
-        assert pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result() == set()
+        assert (
+            pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result() == set()
+        )
 
 
 def test_a_sleep_that_takes_too_long():

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         def kill_workers(self) -> None:
             """Cancel what waits, and stop what runs."""
 
+
 _STOP_SECONDS = 1.0  # for what runs, once it is interrupted
 _AGAIN_SECONDS = 0.4  # a call that caught the first interrupt gets another
 _KEPT_SECONDS = 10.0  # for interpreters in which no code runs any more
