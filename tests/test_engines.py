@@ -359,7 +359,7 @@ def test_giving_up_ends_the_processes(fifo):
             pool.submit(abs, 1)
 
 
-def open_and_sleep(path):
+def open_and_sleep(path, _=None):
     os.close(os.open(path, os.O_WRONLY))
     time.sleep(1000)
 
@@ -951,4 +951,22 @@ def test_shutting_down_within_a_time(fifo):
     with pytest.raises(TimeoutError):
         pool.shutdown(timeout=0.05)
     pool.shutdown(interrupt=True)
+    assert call.cancelled()
+
+
+@pytest.mark.parametrize("kind", ["view", "fallback"])
+def test_shutting_down_other_engines_within_a_time(fifo, kind):
+    path = fifo("started")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if kind == "view":
+            pool = coterie.Executor(1)
+            call = pool.options(engine="process").submit(open_and_sleep, path)
+        else:
+            pool = coterie.Executor(1, fallback="process")
+            call = pool.submit(open_and_sleep, path, Refused())
+        os.close(os.open(path, os.O_RDONLY))
+        with pytest.raises(TimeoutError):
+            pool.shutdown(timeout=0.05)
+        pool.shutdown(interrupt=True)
     assert call.cancelled()

@@ -9,6 +9,7 @@ import gc
 import logging
 import operator
 import threading
+import time
 import weakref
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 
@@ -311,6 +312,46 @@ def test_a_callback_of_what_shutdown_cancelled():
         assert wait() == [pending]
         assert pending.cancelled()
         held.let_go()
+
+
+def test_shutdown_waits_for_callbacks():
+    called = []
+
+    def call(future):
+        time.sleep(0.05)
+        called.append(future)
+
+    with coterie.Executor(2) as pool:
+        futures = [pool.submit(len, "abc") for _ in range(4)]
+        for future in futures:
+            future.add_done_callback(call)
+    assert set(called) == set(futures)
+
+
+def test_shutdown_waits_for_callbacks_as_long_as_it_may():
+    gate = threading.Event()
+    pool = coterie.Executor(1)
+    held = Held(pool)
+    held.future.add_done_callback(lambda _: gate.wait())
+    held.let_go()
+    with pytest.raises(TimeoutError):
+        pool.shutdown(timeout=0.05)
+    gate.set()
+    pool.shutdown(timeout=50)
+
+
+def test_a_callback_may_shut_down():
+    pool = coterie.Executor(1)
+    held = Held(pool)
+    ended = threading.Event()
+
+    def shut_down(_):
+        pool.shutdown()
+        ended.set()
+
+    held.future.add_done_callback(shut_down)
+    held.let_go()
+    ended.wait()
 
 
 def test_the_result_is_there_when_the_callback_runs(executor):

@@ -161,8 +161,12 @@ int
 dispatcher_settle(module_state *state, int64_t deadline_ns)
 {
     cot_status status;
-    return cot_block(state, &settle_op, cot_home_outbox(state->home),
-                     deadline_ns, &status);
+    if (cot_block(state, &settle_op, cot_home_outbox(state->home), deadline_ns,
+                  &status)
+        < 0) {
+        return -1;
+    }
+    return status == COT_OK;
 }
 
 int

@@ -15,8 +15,8 @@
 // set.
 int dispatcher_ensure(module_state *state);
 
-// Waits until it has delivered what was posted before, or the deadline has
-// passed; not if it is the one who calls.  -1 with an exception set.
+// Waits until it has delivered what was posted before, not if it is the one who
+// calls: 1; 0 if the deadline has passed before.  -1 with an exception set.
 int dispatcher_settle(module_state *state, int64_t deadline_ns);
 
 // Lets it deliver what is in the outbox, and waits until it ended or the deadline

@@ -888,11 +888,11 @@ static PyObject *
 pool_settle(PyObject *op, PyObject *timeout)
 {
     int64_t deadline_ns;
-    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0
-        || dispatcher_settle(PoolObject_CAST(op)->state, deadline_ns) < 0) {
+    if (deadline_from_timeout(timeout, true, &deadline_ns) < 0) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    int done = dispatcher_settle(PoolObject_CAST(op)->state, deadline_ns);
+    return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
 static PyObject *
@@ -966,7 +966,8 @@ static PyMethodDef pool_methods[] = {
                "was interrupted before only again.")},
     {"_settle", pool_settle, METH_O,
      PyDoc_STR("_settle($self, timeout, /)\n--\n\n"
-               "Wait until callbacks and notes that are due were delivered.")},
+               "Wait until callbacks and notes that are due were delivered;\n"
+               "False if that takes longer.")},
     {"_set_terms", pool_set_terms, METH_VARARGS, set_terms_doc},
     {"_share", pool_share, METH_VARARGS, share_doc},
     {"_stats", pool_stats, METH_NOARGS,

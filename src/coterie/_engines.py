@@ -13,6 +13,7 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 from weakref import WeakSet
 
 from coterie import _exit
@@ -218,12 +219,23 @@ class Engines:
             return self._opened[name]
 
     def shutdown(
-        self, wait: bool = True, cancel: bool = False, interrupt: bool = False
-    ) -> None:
+        self,
+        wait: bool = True,
+        cancel: bool = False,
+        interrupt: bool = False,
+        deadline: float | None = None,
+    ) -> bool:
+        """End them; False if it was to be waited for that, and takes longer."""
         with self._lock:
             self._is_closed = True
         for engine in self._opened.values() if interrupt else ():
             stop(engine)
+        if wait and deadline is not None:
+            return is_done_by(deadline, partial(self._shutdown, True, cancel))
+        self._shutdown(wait, cancel)
+        return True
+
+    def _shutdown(self, wait: bool, cancel: bool) -> None:
         for engine in self._opened.values():
             engine.shutdown(wait, cancel_futures=cancel)
 
@@ -233,6 +245,14 @@ class Engines:
             self._is_closed = True
         for engine in self._opened.values():
             give_up(engine)
+
+
+def is_done_by(deadline: float, work: Callable[[], object]) -> bool:
+    """Let it be done by a thread, and wait until then: whether it is."""
+    thread = threading.Thread(target=work, name="coterie-shutdown")
+    thread.start()
+    thread.join(max(0.0, deadline - monotonic()))
+    return not thread.is_alive()
 
 
 def give_up(engine: concurrent.futures.Executor) -> None:
@@ -326,12 +346,8 @@ class EngineExecutor(Executor):
         self._end_others(wait, cancel_futures, False)
 
     def _shutdown_within(self, timeout: float, cancel: bool) -> None:
-        thread = threading.Thread(
-            target=self.shutdown, kwargs={"cancel_futures": cancel}
-        )
-        thread.start()
-        thread.join(timeout)
-        if thread.is_alive():
+        work = partial(self.shutdown, cancel_futures=cancel)
+        if not is_done_by(monotonic() + timeout, work):
             raise TimeoutError(f"workers are left after {timeout} seconds")
 
     def _give_up(self) -> None:
@@ -558,7 +574,9 @@ class FallbackExecutor(Executor):
         if is_last:
             super()._end_others(False, False, False)
 
-    def _end_others(self, wait: bool, cancel: bool, interrupt: bool) -> None:
+    def _end_others(
+        self, wait: bool, cancel: bool, interrupt: bool, deadline: float | None = None
+    ) -> bool:
         # What is under way may still move there.
         with self._unsettled_lock:
             self._is_closed = True
@@ -567,9 +585,12 @@ class FallbackExecutor(Executor):
             for future in unsettled:
                 future.cancel()
         if wait and not interrupt:
-            concurrent.futures.wait(unsettled)
+            left = None if deadline is None else max(0.0, deadline - monotonic())
+            if concurrent.futures.wait(unsettled, left).not_done:
+                return False  # the last one ends them
         if wait or interrupt or not unsettled:
-            super()._end_others(wait, cancel, interrupt)
+            return super()._end_others(wait, cancel, interrupt, deadline)
+        return True
 
 
 class FallbackView(Executor):

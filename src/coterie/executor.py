@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
+import time
 from concurrent.futures.thread import BrokenThreadPool, ThreadPoolExecutor
 
 from coterie import _core, _exit, _worker
@@ -387,27 +388,38 @@ class Executor(_core.Pool, ThreadPoolExecutor):  # type: ignore[misc,override]
     ) -> None:
         """Take no more calls, and end the workers when all is done.
 
-        wait: return only then; not for workers that were given up.
+        wait: return only then, when all callbacks were called; not for workers
+        that were given up.
         cancel_futures: cancel what has not begun.  interrupt: stop what runs.
         timeout: raise TimeoutError after so many seconds; the rest goes on.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
         if cancel_futures:
             self._cancel_pending()
         else:
             self._close()
         if interrupt:
             self._stop()
-        if wait and not self._join(timeout, False):
-            self._end_others(False, cancel_futures, interrupt)
+        is_over = not wait or self._end_own(deadline)
+        wait = wait and is_over
+        is_over &= self._end_others(wait, cancel_futures, interrupt, deadline)
+        if not is_over:
             raise TimeoutError(f"workers are left after {timeout} seconds")
-        if wait and self._has_notes:
-            self._settle(None)  # what the workers have logged is there
-        self._end_others(wait, cancel_futures, interrupt)
 
-    def _end_others(self, wait: bool, cancel: bool, interrupt: bool) -> None:
-        """End the other engines, of which the pool's own calls need none now."""
-        if self._others is not None:
-            self._others.shutdown(wait, cancel, interrupt)
+    def _end_own(self, deadline: float | None) -> bool:
+        """Wait for the workers, and for the callbacks of their calls."""
+        return self._join(_left(deadline), False) and self._settle(_left(deadline))
+
+    def _end_others(
+        self, wait: bool, cancel: bool, interrupt: bool, deadline: float | None = None
+    ) -> bool:
+        """End the other engines, of which the pool's own calls need none now.
+
+        False if there is no time to wait for their ends.
+        """
+        if self._others is None:
+            return True
+        return self._others.shutdown(wait, cancel, interrupt, deadline)
 
     def __exit__(
         self,
@@ -555,6 +567,11 @@ def _log_level(wanted: bool | int) -> int | None:
     if wanted is False:
         return None
     return logging.root.level if wanted is True else wanted
+
+
+def _left(deadline: float | None) -> float | None:
+    """The seconds until then."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def _default_workers() -> int:
