@@ -829,6 +829,57 @@ def test_cancelling_with_a_fallback(fallback):
         assert not first.cancel()
 
 
+class Telling:
+    """Refused, and tells before it is sent the second time: when it moves."""
+
+    def __init__(self, tell):
+        self.tell = tell
+        self.count = 0
+
+    def __reduce__(self):
+        self.count += 1
+        if self.count == 2:
+            self.tell()
+        return __import__, ("faulthandler",)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_interrupting_what_is_about_to_move():
+    is_made = threading.Event()
+
+    def interrupt():
+        is_made.wait()
+        assert call.interrupt()
+
+    with coterie.Executor(1, fallback="process") as pool:
+        call = pool.submit(spin_with, Telling(interrupt))
+        is_made.set()
+        with pytest.raises(concurrent.futures.CancelledError):
+            call.result()
+
+
+def spin_with(_):
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("way", ["interrupt", "cancel"])
+def test_what_is_not_wanted_does_not_move(falling_back, way):
+    # A callback delays all others.
+    gate = threading.Event()
+    holding = coterie.Queue()
+    earlier = falling_back.submit(abs, 1)
+    earlier.add_done_callback(lambda _: (holding.put(1), gate.wait()))
+    holding.get()
+    call = falling_back.submit(identify_with, Refused())
+    call._at.exception()  # it has been refused
+    assert getattr(call, way)()
+    gate.set()
+    # No warning, which would be an error.
+    done, _ = concurrent.futures.wait([call])
+    assert done.pop().cancelled()
+
+
 def test_the_end_with_a_fallback_under_way(run_script):
     ended = run_script(
         """

@@ -647,28 +647,44 @@ class Relayed(concurrent.futures.Future["Any"]):
         move: Callable[[Refusal], concurrent.futures.Future[Any]],
     ) -> None:
         super().__init__()
+        self._lock = threading.Lock()  # guards what follows
         self._at = at  # the future of who has the call now
-        self._move = move
+        self._move: Any = move  # None once it is called, or never will be
+        self._is_unwanted = False  # who moves the call has to look
         at.add_done_callback(self._first_ended)
 
     def _first_ended(self, first: concurrent.futures.Future[Any]) -> None:
-        move = self._move
-        del self._move  # which holds the call
         refusal = None if first.cancelled() else refusal_of(first.exception())
+        with self._lock:
+            move, self._move = self._move, None  # which holds the call
+            is_unwanted = self._is_unwanted
         if refusal is None:
             self._settle(first)
-            return
+        elif is_unwanted:
+            self._end_cancelled()
+        else:
+            self._go_on(partial(move, refusal))
+
+    def _go_on(self, move: Callable[[], concurrent.futures.Future[Any]]) -> None:
         try:
-            self._at = move(refusal)
+            at = move()
         except BaseException as exc:  # a warning that is an error, for one
             self.set_exception(exc)
-        else:
-            self._at.add_done_callback(self._settle)
+            return
+        with self._lock:
+            self._at = at
+            is_unwanted = self._is_unwanted
+        if is_unwanted:
+            stop_call(at)
+        at.add_done_callback(self._settle)
+
+    def _end_cancelled(self) -> None:
+        super().cancel()
+        self.set_running_or_notify_cancel()
 
     def _settle(self, at: concurrent.futures.Future[Any]) -> None:
         if at.cancelled():
-            super().cancel()
-            self.set_running_or_notify_cancel()
+            self._end_cancelled()
             return
         exc = at.exception()
         if exc is None:
@@ -678,16 +694,47 @@ class Relayed(concurrent.futures.Future["Any"]):
 
     def cancel(self) -> bool:
         """Cancel the call if it has not begun: whether so."""
-        return self._at.cancel() and super().cancel()
+        at = self._at
+        if not at.cancel() and not self._is_kept(at):
+            return self.cancelled()
+        return super().cancel()
+
+    def _is_kept(self, at: concurrent.futures.Future[Any]) -> bool:
+        """Whether it would have moved, and will not."""
+        if not was_refused(at):
+            return False
+        with self._lock:
+            if self._move is None:
+                return False
+            self._is_unwanted = True
+            return True
 
     def interrupt(self) -> bool:
         """Stop the call, as of the future of an Executor, if it runs there."""
-        at: Any = self._at
-        return at.interrupt() if hasattr(at, "interrupt") else self.cancel()
+        if self.done():
+            return self.cancelled()
+        with self._lock:
+            self._is_unwanted = True
+            at = self._at
+        return stop_call(at) or was_refused(at)
 
     def running(self) -> bool:
         """Whether the call has begun and not ended."""
         return not self.done() and self._at.running()
+
+
+def stop_call(future: Any) -> bool:
+    """Stop it if that is possible there, else cancel it."""
+    stopped: bool = getattr(future, "interrupt", future.cancel)()
+    return stopped
+
+
+def was_refused(future: concurrent.futures.Future[Any]) -> bool:
+    """Whether the call has ended since an import was refused before it began."""
+    try:
+        return refusal_of(future.exception(0)) is not None
+    except (concurrent.futures.CancelledError, TimeoutError):
+        return False
 
 
 _warned_of: set[str] = set()
