@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import faulthandler  # refuses an own GIL, in all versions
+import gc
 import inspect
 import os
 import signal
@@ -160,6 +161,36 @@ def test_where_they_run():
     assert 0 not in (where["interpreter"][1], where["shared"][1])
     assert where["process"][0] != here
     assert where["process"][1] == 0
+
+
+# ---- interpreters that share a GIL -------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["", "pool.shutdown(wait=False)", "del pool"])
+def test_shared_interpreters_at_the_end(repeat_script, end):
+    ends = repeat_script(
+        f"""
+        import coterie
+        def f(x): print("accepted", flush=True)
+        pool = coterie.Executor(1, engine="shared")
+        pool.submit(f, 1)
+        pool.submit(f, 2)
+        {end}
+        """
+    )
+    assert {(it.rc, it.stdout, it.stderr) for it in ends} == {(0, "accepted\n" * 2, "")}
+
+
+def test_a_shared_engine_that_is_dropped():
+    before = set(coterie.interpreters.list_all())
+    pool = coterie.Executor(1, engine="shared")
+    assert pool.submit(abs, -1).result() == 1
+    threads = list(pool._engine._threads)
+    del pool
+    gc.collect()
+    for thread in threads:
+        thread.join()
+    assert set(coterie.interpreters.list_all()) == before
 
 
 # ---- processes ---------------------------------------------------------------

@@ -7,12 +7,13 @@ or for calls whose imports refuse an own GIL (`Executor(fallback=...)`).
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from time import monotonic
 from weakref import WeakSet
 
@@ -128,14 +129,53 @@ class SharedEngine(ThreadPoolExecutor):
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
     ) -> None:
+        _close_at_exit()
+        self._closes_later = False
+        # The threads have these, and not the engine: if that is dropped, they end.
+        self._rooms = _Rooms(initializer, initargs)
+        super().__init__(max_workers, thread_name_prefix, self._rooms.open)
+
+    def submit[T](
+        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[T]:
+        return super().submit(self._rooms.run, fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            self._rooms.close()
+        elif not self._closes_later:
+            self._closes_later = True
+            threading.Thread(target=self._close_later, name="coterie-shared").start()
+
+    def _close_later(self) -> None:
+        super().shutdown(wait=True)
+        self._rooms.close()
+
+    def interrupt(self) -> None:
+        """Take no more calls, and stop what runs."""
+        super().shutdown(wait=False)
+        self._rooms.interrupt()
+
+    def kill_workers(self) -> None:
+        """Cancel what waits, and stop what runs."""
+        self.shutdown(wait=False, cancel_futures=True)
+        self._rooms.interrupt()
+
+
+class _Rooms:
+    """An interpreter for each thread of a shared engine."""
+
+    def __init__(
+        self, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+    ) -> None:
         self._here = threading.local()
         self._interpreters: list[Any] = []
         self._closing = threading.Lock()
-        self._closes_later = False
         self._initialization = initializer, initargs
-        super().__init__(max_workers, thread_name_prefix, self._open)
+        _rooms.add(self)
 
-    def _open(self) -> None:
+    def open(self) -> None:
         from coterie import interpreters
 
         initializer, initargs = self._initialization
@@ -145,46 +185,40 @@ class SharedEngine(ThreadPoolExecutor):
         if initializer is not None:
             interpreter.run(initializer, *initargs)
 
-    def submit[T](
-        self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
-    ) -> concurrent.futures.Future[T]:
-        return super().submit(self._run, fn, *args, **kwargs)
-
-    def _run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self._here.interpreter.run(fn, *args, **kwargs)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait, cancel_futures=cancel_futures)
-        if wait:
-            self._close()
-        elif not self._closes_later:
-            self._closes_later = True
-            threading.Thread(target=self._close_later, name="coterie-shared").start()
-
     def interrupt(self) -> None:
-        """Take no more calls, and stop what runs."""
         from coterie.interpreters import InterpreterError
 
-        super().shutdown(wait=False)
         for interpreter in list(self._interpreters):
             try:
                 interpreter.interrupt(Interrupted)
             except InterpreterError:
                 pass  # it is closed
 
-    def kill_workers(self) -> None:
-        """Cancel what waits, and stop what runs."""
-        self.shutdown(wait=False, cancel_futures=True)
-        self.interrupt()
-
-    def _close_later(self) -> None:
-        super().shutdown(wait=True)
-        self._close()
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End them: their threads have ended."""
         with self._closing:
             while self._interpreters:
                 self._interpreters.pop().close()
+
+
+_rooms: WeakSet[_Rooms] = WeakSet()
+
+
+@cache
+def _close_at_exit() -> None:
+    """Arrange for the end of engines that nobody has shut down."""
+    # Here, since a worker's thread may be too late for it; and first, so that
+    # it comes last, and finds nothing to warn of.
+    _exit.install_for_interpreters()
+    atexit.register(_close_rooms)
+
+
+def _close_rooms() -> None:
+    for rooms in list(_rooms):
+        rooms.close()
 
 
 class Engines:
