@@ -74,6 +74,12 @@ def test_what_all_engines_do(any_pool):
     ]
 
 
+def test_map_needs_a_function(any_pool):
+    for pool in (any_pool, any_pool.options(retries=1)):
+        with pytest.raises(TypeError, match="fn must be callable, not list"):
+            pool.map([(1, 2), (3, 4)])
+
+
 def test_exceptions(any_pool):
     error = any_pool.submit(fail, "why").exception()
     assert (type(error), str(error)) == (Unforeseen, "why")

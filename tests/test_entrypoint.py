@@ -60,6 +60,40 @@ def test_it_is_an_executor(steps):
         assert list(pool.map(len, chunksize=5)) == []
 
 
+@pytest.mark.parametrize(
+    "options", [{"timeout": 50}, {"capture_output": True}, {"engine": "process"}]
+)
+@pytest.mark.parametrize("chunksize", [1, 2])
+def test_views_map_tuples_too(steps, options, chunksize):
+    with coterie.Executor.from_entrypoint(steps, 1, bind={"grid": GRID}) as pool:
+        view = pool.options(**options)
+        for each in (view, view.options(retries=1)):
+            assert list(each.map([(0, 0), (1, 0)], chunksize=chunksize)) == ["a", "b"]
+            assert each.submit(each.entrypoint, 2, 0).result() == "c"
+            assert list(each.map(pow, [2], [3])) == [8]
+        assert view.options().entrypoint is pool.entrypoint
+        view.shutdown()
+        with pytest.raises(RuntimeError):
+            pool.map([(0, 0)])
+
+
+def test_a_view_may_change_its_engine(steps):
+    with coterie.Executor.from_entrypoint(steps, 1, bind={"grid": GRID}) as pool:
+        view = pool.options(engine="thread").options(engine="main", retries=1)
+        assert list(view.map([(0, 0)])) == ["a"]
+
+
+@pytest.mark.parametrize("engine", ["thread", "main"])
+def test_two_pools_with_threads(steps, engine):
+    make = coterie.Executor.from_entrypoint
+    bind = {"grid": GRID}
+    with make(steps, 1, bind={**bind, "step": 2}) as pool, make("steps:none") as other:
+        view = pool.options(engine=engine)
+        assert list(view.map([(0, 0)])) == ["aa"]
+        assert list(other.options(engine=engine).map([()])) == ["nothing"]
+        assert list(view.map([(0, 0)])) == ["aa"]
+
+
 def test_nothing_bound(steps):
     with coterie.Executor.from_entrypoint("steps:none") as pool:
         assert list(pool.map([(), ()])) == ["nothing"] * 2
@@ -148,6 +182,10 @@ def test_wrong_arguments(steps):
         make(steps, bind={"lock": threading.Lock()})
     with pytest.raises(TypeError, match="initializer"):
         make(steps, initializer=5)
+    with pytest.raises(TypeError, match="from_entrypoint.* does not take engine"):
+        make(steps, engine="process")
+    with pytest.raises(TypeError, match="from_entrypoint.* does not take fallback"):
+        make(steps, fallback="process")
     with pytest.raises(TypeError, match="not_known"):
         make(steps, not_known=5)
 

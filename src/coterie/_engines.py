@@ -22,7 +22,7 @@ from coterie._core import Interrupted
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
 from coterie._tasks import USUAL, Terms
-from coterie.executor import Executor
+from coterie.executor import Executor, ViewOfView
 from coterie.executor import _check_names as check_bound_names
 from coterie.executor import _check_seconds as check_seconds
 
@@ -627,13 +627,10 @@ class FallbackExecutor(Executor):
         return True
 
 
-class FallbackView(Executor):
+class FallbackView(ViewOfView):
     """The same pool with a fallback, on other terms."""
 
-    def __init__(self, executor: FallbackExecutor, view: Executor) -> None:
-        self._executor = executor
-        self._view = view
-        self._terms = view._terms
+    _executor: FallbackExecutor
 
     def options(self, **changes: Any) -> Executor:
         """Return a view with still other terms."""
@@ -656,20 +653,6 @@ class FallbackView(Executor):
         first = partial(self._view._submit_many, fn, calls)
         start = self._executor._start
         return start(first, self._terms, fn, False, call_many, (fn, calls), {})
-
-    def _can_reference(self, fn: Callable[..., Any], /) -> bool:
-        return self._view._can_reference(fn)
-
-    def shutdown(self, *args: Any, **kwargs: Any) -> None:
-        """Shut the pool down of which this is a view."""
-        self._executor.shutdown(*args, **kwargs)
-
-    def stats(self) -> PoolStats:
-        """Return the statistics of the pool of which this is a view."""
-        return self._executor.stats()
-
-    def _give_up(self) -> None:
-        self._executor._give_up()
 
 
 class Relayed(concurrent.futures.Future["Any"]):

@@ -5,11 +5,13 @@ The values are sent once to each worker, not with each call.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 
 from coterie import _worker
 from coterie._core import NotShareableError
-from coterie.executor import Executor
+from coterie.executor import Executor, ViewOfView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,35 +21,12 @@ if TYPE_CHECKING:
 # In a worker of such a pool: what its calls call.
 _target: Callable[..., Any] | None = None
 _bound: dict[str, Any] = {}
+# The same where the workers are threads beside those of other pools.
+_here = threading.local()
+_interpreter = os.urandom(8)
 
 
-class EntrypointExecutor(Executor):
-    """An Executor that maps one function: see Executor.from_entrypoint."""
-
-    def __init__(
-        self,
-        entrypoint: str,
-        max_workers: int | None,
-        bind: Mapping[str, Any] | None,
-        options: dict[str, Any],
-    ) -> None:
-        target = _resolved_here(*_parts(entrypoint))
-        initializer = options.pop("initializer", None)
-        initargs = options.pop("initargs", ())
-        if isinstance(initializer, str):
-            initializer, initargs = _worker.run_source, (initializer, *initargs)
-        if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
-        try:
-            super().__init__(
-                max_workers,
-                initializer=_set_up,
-                initargs=(target, _checked(bind), initializer, initargs),
-                **options,
-            )
-        except NotShareableError as exc:
-            raise NotShareableError(f"a value of bind, or of initargs: {exc}") from exc
-
+class _Mapper(Executor):
     @property
     def entrypoint(self) -> Callable[..., Any]:
         """What calls the function, with what is bound: to be submitted."""
@@ -79,6 +58,56 @@ class EntrypointExecutor(Executor):
                 "map() takes one iterable of argument tuples, or a function first"
             )
         return starmap_with(self, call, fn, **options)
+
+
+class EntrypointExecutor(_Mapper):
+    """An Executor that maps one function: see Executor.from_entrypoint."""
+
+    def __init__(
+        self,
+        entrypoint: str,
+        max_workers: int | None,
+        bind: Mapping[str, Any] | None,
+        options: dict[str, Any],
+    ) -> None:
+        for name in ("engine", "fallback"):
+            if options.get(name) not in (None, "interpreter"):
+                raise TypeError(
+                    f"from_entrypoint() does not take {name}={options[name]!r}: "
+                    "its workers are interpreters; options(engine=...) is for single "
+                    "calls"
+                )
+        target = _resolved_here(*_parts(entrypoint))
+        initializer = options.pop("initializer", None)
+        initargs = options.pop("initargs", ())
+        if isinstance(initializer, str):
+            initializer, initargs = _worker.run_source, (initializer, *initargs)
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        try:
+            super().__init__(
+                max_workers,
+                initializer=_set_up,
+                initargs=(_interpreter, target, _checked(bind), initializer, initargs),
+                **options,
+            )
+        except NotShareableError as exc:
+            raise NotShareableError(f"a value of bind, or of initargs: {exc}") from exc
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view of this pool that submits calls on other terms."""
+        return EntrypointView(self, super().options(**changes))
+
+
+class EntrypointView(ViewOfView, _Mapper):
+    """The same pool on other terms."""
+
+    def options(self, **changes: Any) -> Executor:
+        """Return a view with still other terms."""
+        view = self._view.options(**changes)
+        if isinstance(view, EntrypointView):  # it has asked the pool
+            return view
+        return EntrypointView(self._executor, view)
 
 
 def _parts(entrypoint: object) -> tuple[str, str]:
@@ -114,6 +143,7 @@ def _checked(bind: object) -> dict[str, Any]:
 
 
 def _set_up(
+    asking: bytes,
     target: tuple[str, str] | Callable[..., Any],
     bound: dict[str, Any],
     initializer: Callable[..., object] | None,
@@ -122,8 +152,10 @@ def _set_up(
     global _target, _bound
     if initializer is not None:
         initializer(*initargs)
-    _target = target if callable(target) else _found(*target)
-    _bound = bound
+    found = target if callable(target) else _found(*target)
+    _here.entry = found, bound
+    if asking != _interpreter:  # then no other pool's workers are here
+        _target, _bound = found, bound
 
 
 def _found(module: str, path: str) -> Callable[..., Any]:
@@ -139,8 +171,9 @@ def _found(module: str, path: str) -> Callable[..., Any]:
 
 def call(*args: Any, **kwargs: Any) -> Any:
     """Call the entry point, with what is bound: in its pool's workers."""
-    if _target is None:
+    target, bound = getattr(_here, "entry", (_target, _bound))
+    if target is None:
         raise RuntimeError(
             "the entry point can be called in the workers of its pool only"
         )
-    return _target(*args, **_bound, **kwargs)
+    return target(*args, **bound, **kwargs)

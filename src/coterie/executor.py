@@ -369,6 +369,8 @@ class Executor(_core.Pool, ThreadPoolExecutor):  # type: ignore[misc,override]
         """
         from coterie._map import map_with
 
+        if not callable(fn) and not isinstance(fn, str):
+            raise TypeError(f"fn must be callable, not {type(fn).__name__}")
         return map_with(
             self,
             fn,
@@ -504,6 +506,36 @@ class _CapturingView(_View):
 
     def _can_reference(self, fn: object, /) -> bool:
         return False  # many calls in one would have one output
+
+
+class ViewOfView(Executor):
+    """The same pool by one of its views, and with something else to it."""
+
+    def __init__(self, executor: Executor, view: Executor) -> None:
+        self._executor = executor
+        self._view = view
+        self._terms = view._terms
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Start ``fn(*args, **kwargs)``: its future."""
+        return self._view.submit(fn, *args, **kwargs)
+
+    def _submit_many(self, fn: Any, calls: list[tuple[Any, ...]], /) -> Any:
+        return self._view._submit_many(fn, calls)
+
+    def _can_reference(self, fn: Any, /) -> bool:
+        return self._view._can_reference(fn)
+
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Shut the pool down of which this is a view."""
+        self._executor.shutdown(*args, **kwargs)
+
+    def stats(self) -> PoolStats:
+        """Return the statistics of the pool of which this is a view."""
+        return self._executor.stats()
+
+    def _give_up(self) -> None:
+        self._executor._give_up()
 
 
 def current_worker() -> str | None:
