@@ -80,6 +80,31 @@ def test_map_needs_a_function(any_pool):
             pool.map([(1, 2), (3, 4)])
 
 
+@pytest.mark.parametrize("engine", ["process", "shared"])
+def test_source(engine):
+    with coterie.Executor(1, engine=engine, initializer="answer = 40") as pool:
+        assert pool.submit("answer += 1").result() is None
+        pool.options(retries=1).submit("answer += 1").result()
+        assert pool.submit(eval, "__import__('__main__').answer").result() == 42
+        with pytest.raises(ValueError, match="a script does not take args"):
+            pool.submit("pass", 1)
+    with coterie.Executor(1, initializer="answer = 40") as pool:
+        view = pool.options(engine=engine)
+        assert view.submit(eval, "__import__('__main__').answer").result() == 40
+
+
+@pytest.mark.parametrize("engine", ["thread", "main"])
+def test_no_source_in_the_program_itself(engine):
+    with pytest.raises(TypeError, match="an initializer of engine='.*' cannot be so"):
+        coterie.Executor(1, engine=engine, initializer="answer = 40")
+    with coterie.Executor(1, engine=engine) as pool:
+        for each in (pool, pool.options(retries=1)):
+            with pytest.raises(TypeError, match="a call of engine='.*' cannot be so"):
+                each.submit("answer = 40")
+    with pytest.raises(TypeError, match="an initializer of engine='main' cannot be"):
+        coterie.Executor(1, fallback="main", initializer="answer = 40")
+
+
 def test_exceptions(any_pool):
     error = any_pool.submit(fail, "why").exception()
     assert (type(error), str(error)) == (Unforeseen, "why")
@@ -1022,6 +1047,42 @@ def test_options_of_a_pool_with_a_fallback(falling_back, fallback, tmp_path):
         assert [x for _, x, _ in found] == [*range(5)]
     engine = view.options(engine="process")
     assert engine.submit(identify).result()[0] != os.getpid()
+
+
+def test_interpreters_of_a_pool_with_an_engine():
+    with coterie.Executor(1, engine="process") as pool:
+        view = pool.options(engine="interpreter", timeout=0.05)
+        with pytest.raises(TimeoutError):
+            view.submit(spin_with, 1).result()
+        capturing = pool.options(engine="interpreter", capture_output=True)
+        call = capturing.submit(print, "said")
+        call.result()
+        assert call.stdout == "said\n"
+        assert list(capturing.map(abs, [-1, -2, -3], chunksize=2)) == [1, 2, 3]
+        assert view.options(timeout=None, priority=3).submit(identify).result()[1] != 0
+
+
+@pytest.mark.parametrize(
+    ("fallback", "options", "message"),
+    [
+        ("shared", {"timeout": 1}, "fallback='shared' does not take a timeout"),
+        ("main", {"priority": 1}, "fallback='main' does not take a priority"),
+        (
+            "process",
+            {"capture_output": True},
+            "fallback='process' does not capture output",
+        ),
+    ],
+)
+def test_options_that_a_fallback_cannot_keep(fallback, options, message):
+    with coterie.Executor(1, fallback=fallback) as pool:
+        with pytest.raises(ValueError, match=message):
+            pool.options(**options)
+        with pytest.raises(ValueError, match=message):
+            pool.options(retries=1).options(**options)
+    if "timeout" in options:
+        with pytest.raises(ValueError, match=message):
+            coterie.Executor(1, fallback=fallback, task_timeout=1)
 
 
 def test_the_engines_of_a_pool_have_its_names():

@@ -17,7 +17,7 @@ from functools import cache, partial
 from time import monotonic
 from weakref import WeakSet
 
-from coterie import _exit
+from coterie import _exit, _worker
 from coterie._core import Interrupted
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
@@ -72,6 +72,7 @@ def open_engine(
     check_bound_names(settings.get("bind"))
     check_seconds("stop_grace", settings.get("stop_grace"))
     workers = (os.process_cpu_count() or 1) if max_workers is None else max_workers
+    initializer, initargs = as_call(name, initializer, initargs, "an initializer")
     options = (thread_name_prefix, initializer, initargs)
     if name == "interpreter":
         return Executor(workers, *options)
@@ -94,6 +95,26 @@ def open_engine(
 
         return DaskEngine(workers, *options, **settings)
     return _open_stdlib(workers, *options)
+
+
+def as_call(
+    name: str,
+    fn: Any,
+    args: tuple[Any, ...],
+    what: str = "a call",
+    kwargs: dict[str, Any] | None = None,
+) -> tuple[Any, tuple[Any, ...]]:
+    """What an engine calls: for a str of source, what executes it in `__main__`."""
+    if isinstance(fn, str):
+        if args or kwargs:
+            raise ValueError("a script does not take args or kwargs")
+        fn, args = _worker.run_source, (fn,)
+    if fn is _worker.run_source and name in ("thread", "main"):
+        raise TypeError(
+            f"{what} of engine={name!r} cannot be source: __main__ is the program "
+            "itself there"
+        )
+    return fn, args
 
 
 def check_name(what: str, name: object, known: Any) -> None:
@@ -323,8 +344,11 @@ class EngineExecutor(Executor):
         **settings: Any,
     ) -> None:
         workers = checked_workers(max_workers)
-        if initializer is not None and not callable(initializer):
+        if not (
+            initializer is None or callable(initializer) or isinstance(initializer, str)
+        ):
             raise TypeError("initializer must be a callable")
+        initializer, initargs = as_call(engine, initializer, initargs, "an initializer")
         self._engine = open_engine(
             engine, workers, thread_name_prefix, initializer, initargs, **settings
         )
@@ -339,6 +363,7 @@ class EngineExecutor(Executor):
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[Any]:
         """Let the engine call it: its future."""
+        fn, args = as_call(self._name_of_engine, fn, args, kwargs=kwargs)
         return self._engine.submit(fn, *args, **kwargs)
 
     def _submit_many(  # type: ignore[override]
@@ -347,7 +372,7 @@ class EngineExecutor(Executor):
         return self._engine.submit(call_many, fn, calls)
 
     def _can_reference(self, fn: Callable[..., Any], /) -> bool:
-        return True
+        return callable(fn)
 
     def options(self, **changes: Any) -> Executor:
         """Return a view of this pool that submits calls on other terms."""
@@ -400,9 +425,10 @@ class EngineView(Executor):
         terms: Terms,
     ) -> None:
         check_name("engine", name, ENGINES)
-        check_terms(name, terms)
+        check_terms("engine", name, terms)
         self._executor = executor
         self._sources = engines
+        self._view: Executor | None = None
         self._name_of_engine = name
         self._terms = terms
 
@@ -424,7 +450,18 @@ class EngineView(Executor):
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[Any]:
         """Let the engine call it: its future."""
-        return submit_on(self._engine(), self._terms, fn, args, kwargs)
+        engine = self._engine()
+        if isinstance(engine, Executor):
+            return self._view_of(engine).submit(fn, *args, **kwargs)
+        fn, args = as_call(self._name_of_engine, fn, args, kwargs=kwargs)
+        return submit_on(engine, self._terms, fn, args, kwargs)
+
+    def _view_of(self, pool: Executor) -> Executor:
+        """A pool of interpreters knows all terms by itself."""
+        if self._view is None:
+            terms = {name: getattr(self._terms, name) for name in Terms.__slots__}
+            self._view = pool.options(**terms)
+        return self._view
 
     def _submit_many(  # type: ignore[override]
         self, fn: Callable[..., Any], calls: list[tuple[Any, ...]], /
@@ -432,7 +469,7 @@ class EngineView(Executor):
         return self.submit(call_many, fn, calls)
 
     def _can_reference(self, fn: Callable[..., Any], /) -> bool:
-        return True
+        return callable(fn) and not self._terms.capture_output
 
     def shutdown(self, *args: Any, **kwargs: Any) -> None:
         """Shut the pool down of which this is a view."""
@@ -446,13 +483,15 @@ class EngineView(Executor):
         self._executor._give_up()
 
 
-def check_terms(name: str, terms: Terms) -> None:
-    """Refuse what an engine cannot do for a call."""
+def check_terms(role: str, name: str, terms: Terms) -> None:
+    """Refuse what the engine, or fallback, cannot do for a call."""
+    if name == "interpreter":
+        return
     if terms.capture_output:
-        raise ValueError(f"engine={name!r} does not capture output")
+        raise ValueError(f"{role}={name!r} does not capture output")
     if name != "process" and (terms.timeout or terms.priority):
         what = "timeout" if terms.timeout else "priority"
-        raise ValueError(f"engine={name!r} does not take a {what}")
+        raise ValueError(f"{role}={name!r} does not take a {what}")
 
 
 def submit_on(
@@ -514,9 +553,11 @@ class FallbackExecutor(Executor):
         **settings: Any,
     ) -> None:
         settings.pop("engine", None)
+        as_call(fallback, initializer, initargs, "an initializer")
         super().__init__(
             max_workers, thread_name_prefix, initializer, initargs, **settings
         )
+        check_terms("fallback", fallback, self._terms)
         self._fallback = fallback
         self._refused: WeakSet[Any] = WeakSet()
         self._unsettled_lock = threading.Lock()
@@ -631,6 +672,10 @@ class FallbackView(ViewOfView):
     """The same pool with a fallback, on other terms."""
 
     _executor: FallbackExecutor
+
+    def __init__(self, executor: FallbackExecutor, view: Executor) -> None:
+        check_terms("fallback", executor._fallback, view._terms)
+        super().__init__(executor, view)
 
     def options(self, **changes: Any) -> Executor:
         """Return a view with still other terms."""
