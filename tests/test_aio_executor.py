@@ -1,7 +1,9 @@
 """coterie.aio.Executor, on asyncio and on trio where it is installed."""
 
 import asyncio
+import concurrent.futures
 import itertools
+import sys
 
 import pytest
 
@@ -151,16 +153,200 @@ def test_an_exception_in_the_block_ends_what_runs(loop):
     assert ended.is_set()
 
 
+def test_who_is_cancelled_at_the_end_of_the_block_ends_what_runs(loop):
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+
+        async def block():
+            async with aio.Executor(1) as pool:
+                pool._pool.submit(run_until_interrupted, started, ended)
+
+        await loop.cancel_when(started, block)
+        assert ended.is_set()
+
+    loop.run(main)
+
+
+def test_who_is_cancelled_in_shutdown_ends_what_runs(loop):
+    async def main():
+        started, ended, ran = sync.Event(), sync.Event(), sync.Event()
+
+        async def shut_down():
+            pool = aio.Executor(1)
+            pool._pool.submit(run_until_interrupted, started, ended)
+            pool._pool.submit(ran.set)
+            await pool.shutdown()
+
+        await loop.cancel_when(started, shut_down)
+        assert ended.is_set()
+        assert not ran.is_set()
+
+    loop.run(main)
+
+
+def test_who_awaits_what_others_cancel_is_cancelled():
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+        async with aio.Executor(1) as pool:
+            task = asyncio.create_task(pool.run(run_until_interrupted, started, ended))
+            await started.await_()
+            await pool.shutdown(interrupt=True)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert task.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_error_of_the_function_is_one(loop):
+    def fail():
+        raise concurrent.futures.CancelledError
+
+    async def main():
+        async with aio.Executor(1) as pool:
+            with pytest.raises(concurrent.futures.CancelledError):
+                await pool.run(fail)
+
+    loop.run(main)
+
+
+async def fail_with_a_call(pool, start, *events):
+    async with pool:
+        start(pool.run, run_until_interrupted, *events)
+        await events[0].await_()
+        raise KeyError("why")
+
+
+def test_an_exception_in_the_block_is_that_of_the_group():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+
+            def start(function, *args):
+                group.create_task(function(*args))
+
+            await fail_with_a_call(aio.Executor(1), start, sync.Event(), sync.Event())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(main())
+    assert [type(exc) for exc in caught.value.exceptions] == [KeyError]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_exception_in_the_block_is_seen_with_anyio(backend):
+    anyio = pytest.importorskip("anyio")
+    if backend == "trio":
+        pytest.importorskip("trio")
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            events = sync.Event(), sync.Event()
+            await fail_with_a_call(aio.Executor(1), group.start_soon, *events)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        anyio.run(main, backend=backend)
+    assert caught.group_contains(KeyError)
+
+
+# ---- other engines -----------------------------------------------------------
+
+
+async def numbers(n):
+    for number in range(n):
+        yield number
+
+
+async def use(pool):
+    assert await pool.run(square, 3) == 9
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(divmod, 1, 0)
+    squares = [i * i for i in range(9)]
+    assert [x async for x in pool.map(square, range(9))] == squares
+    assert [x async for x in pool.map(square, numbers(9))] == squares
+
+
+@pytest.mark.parametrize("engine", ["thread", "process", "shared", "main"])
+def test_engines(loop, engine):
+    async def main():
+        async with aio.Executor(2, engine=engine, max_pending=3) as pool:
+            await use(pool)
+            await use(pool.options())
+        async with aio.Executor(2) as pool:
+            await use(pool.options(engine=engine))
+
+    loop.run(main)
+
+
+def test_the_engine_of_the_standard_library():
+    if sys.version_info < (3, 14):
+        pytest.skip("new in 3.14")
+
+    async def main():
+        async with aio.Executor(2, engine="stdlib-interpreter") as pool:
+            assert await pool.run(divmod, 7, 2) == (3, 1)
+            assert [x async for x in pool.map(abs, range(-3, 0))] == [3, 2, 1]
+
+    asyncio.run(main())
+
+
+def test_fallback(loop):
+    async def main():
+        async with aio.Executor(2, fallback="main") as pool:
+            await use(pool)
+            await use(pool.options(priority=1))
+
+    loop.run(main)
+
+
+def test_who_is_cancelled_sees_a_call_end_that_cannot_be_interrupted():
+    async def main():
+        started, go_on = sync.Event(), sync.Event()
+        ran = []
+
+        def call():
+            started.set()
+            go_on.wait()
+            ran.append("to its end")
+
+        async with aio.Executor(1, engine="thread") as pool:
+            task = asyncio.create_task(pool.run(call))
+            await started.await_()
+            task.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert ran == ["to its end"]
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_interrupts_a_call_in_a_process():
+    async def main():
+        async with aio.Executor(1, engine="process") as pool:
+            task = asyncio.create_task(pool.run(run_for_ever))
+            future = pool._pool.submit(square, 2)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await asyncio.wrap_future(future) == 4
+
+    asyncio.run(main())
+
+
+def run_for_ever():
+    while True:
+        pass
+
+
+# ---- map ---------------------------------------------------------------------
+
+
 def test_map(loop):
     async def main():
-        async def numbers():
-            for number in range(20):
-                yield number
-
         async with aio.Executor(2) as pool:
             found = [x async for x in pool.map(square, range(20))]
             assert found == [i * i for i in range(20)]
-            found = [x async for x in pool.map(pow, numbers(), itertools.repeat(2))]
+            found = [x async for x in pool.map(pow, numbers(20), itertools.repeat(2))]
             assert found == [i * i for i in range(20)]
             assert [x async for x in pool.map(square)] == []
             with pytest.raises(ValueError, match="buffersize"):
@@ -296,5 +482,24 @@ def test_a_cancelled_coroutine_is_cancelled_there(loop):
             await loop.cancel_when(started, pool.run_async, wait)
             assert ended.is_set()
             assert await pool.run(square, 2) == 4
+
+    loop.run(main)
+
+
+def test_a_coroutine_that_never_awaits_is_interrupted(loop):
+    async def main():
+        started, ended = sync.Event(), sync.Event()
+
+        async def run():
+            started.set()
+            try:
+                while True:
+                    pass
+            finally:
+                ended.set()
+
+        async with aio.Executor(1, stop_grace=0.1) as pool:
+            await loop.cancel_when(started, pool.run_async, run)
+            assert ended.is_set()
 
     loop.run(main)

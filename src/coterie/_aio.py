@@ -45,8 +45,16 @@ class _Hub(Protocol):
     async def notice(self, wait: _core.Wait, timeout: float | None) -> bool:
         """Wait until the wait may go on; False: time is up."""
 
-    async def shield(self, make: Callable[[], Awaitable[None]]) -> None:
-        """Await it to its end, though the task is cancelled meanwhile."""
+    async def shield(
+        self, make: Callable[[], Awaitable[None]], error: BaseException | None = None
+    ) -> None:
+        """Await it to its end, though the task is cancelled meanwhile.
+
+        error: what goes on then, rather than the cancellation.
+        """
+
+    def cancellation(self, why: str) -> BaseException:
+        """Return what is raised in who awaits what others have cancelled."""
 
 
 class _AsyncioHub:
@@ -82,7 +90,9 @@ class _AsyncioHub:
         finally:
             timer.cancel()
 
-    async def shield(self, make: Callable[[], Awaitable[None]]) -> None:
+    async def shield(
+        self, make: Callable[[], Awaitable[None]], error: BaseException | None = None
+    ) -> None:
         cancelled = None
         while True:
             try:
@@ -91,10 +101,15 @@ class _AsyncioHub:
             except self._asyncio.CancelledError as exc:
                 cancelled = exc
         try:
-            if cancelled is not None:
+            if cancelled is not None and (
+                error is None or isinstance(error, self._asyncio.CancelledError)
+            ):
                 raise cancelled
         finally:
             del cancelled  # it holds this frame
+
+    def cancellation(self, why: str) -> BaseException:
+        return self._asyncio.CancelledError(why)
 
 
 def _expire(future: Any) -> None:
@@ -158,9 +173,16 @@ class _TrioHub:
         wait.waker = resume
         await lowlevel.wait_task_rescheduled(abort)
 
-    async def shield(self, make: Callable[[], Awaitable[None]]) -> None:
+    async def shield(
+        self, make: Callable[[], Awaitable[None]], error: BaseException | None = None
+    ) -> None:
         with self._trio.CancelScope(shield=True):
             await make()
+
+    def cancellation(self, why: str) -> BaseException:
+        from concurrent.futures import CancelledError
+
+        return CancelledError(why)  # trio's own is only to be had from a scope
 
 
 _hubs: WeakKeyDictionary[Any, _Hub] = WeakKeyDictionary()

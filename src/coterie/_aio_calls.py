@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -16,35 +18,74 @@ from typing import TYPE_CHECKING, Any
 from coterie import _aio, _core
 
 if TYPE_CHECKING:
-    from coterie.executor import Future
+    from concurrent.futures import Future
 
 
-async def ended(futures: Iterable[Future[Any]]) -> None:
-    """Wait until all of them are done, though the task is cancelled meanwhile."""
-    futures = [future for future in futures if not future.done()]
+def stop(future: Future[Any]) -> None:
+    """Cancel the call, or interrupt it where that can be done."""
+    if not future.cancel() and hasattr(future, "interrupt"):
+        future.interrupt()
+
+
+async def ended(futures: Iterable[Future[Any]], grace: float | None = None) -> None:
+    """Wait until all of them are done, though the task is cancelled meanwhile.
+
+    What is not done after *grace* seconds is stopped.
+    """
+    left = [(future, _end_of(future)) for future in futures if not future.done()]
+    until = None if grace is None else time.monotonic() + grace
 
     async def wait() -> None:
-        for future in futures:
-            try:
-                await _aio.perform(future, "result")
-            except BaseException:
-                # Its own is nobody's business any more, also a CancelledError.
-                if not future.done():
-                    raise
+        nonlocal until
+        for _, done in left:
+            if until is not None:
+                seconds = max(0.0, until - time.monotonic())
+                if not await _aio.perform(done, "wait", seconds):
+                    until = None  # once is enough
+                    for future, _ in left:
+                        stop(future)
+            await _aio.perform(done, "wait")
 
-    if futures:
+    if left:
         await _aio.current_hub().shield(wait)
 
 
-async def result(future: Future[Any], stop: Callable[[Future[Any]], object]) -> Any:
-    """Return the result of the call; who is cancelled stops it, and sees it end."""
+async def result(
+    future: Future[Any],
+    end: Callable[[Future[Any]], object] = stop,
+    grace: float | None = None,
+) -> Any:
+    """Return the result of the call; who is cancelled ends it, and sees that.
+
+    grace: see ended.
+    """
     try:
-        return await _aio.perform(future, "result")
+        return await _outcome(future)
     except BaseException:
         if not future.done():
-            stop(future)
-            await ended([future])
+            end(future)
+            await ended([future], grace)
         raise
+
+
+async def _outcome(future: Future[Any]) -> Any:
+    try:
+        if isinstance(future, _core.Future):
+            return await _aio.perform(future, "result")
+        # Another engine's, which has nothing that tasks could wait for.
+        await _aio.perform(_end_of(future), "wait")
+        return future.result()
+    except concurrent.futures.CancelledError:
+        if not future.cancelled():  # the function has raised it
+            raise
+        raise _aio.current_hub().cancellation("the call was cancelled") from None
+
+
+def _end_of(future: Future[Any]) -> _core.Event:
+    """Return an event that is set when it is done."""
+    done = _core.Event()
+    future.add_done_callback(lambda _: done.set())
+    return done
 
 
 async def zip_all(
@@ -67,8 +108,8 @@ async def zip_all(
         yield tuple(args)
 
 
-async def in_thread(function: Callable[[], object]) -> None:
-    """Call it in a thread, and see it end, though the task is cancelled."""
+def in_thread(function: Callable[[], object]) -> _core.Event:
+    """Call it in a thread: an event that is set when it has ended."""
     from threading import Thread
 
     done = _core.Event()
@@ -79,11 +120,17 @@ async def in_thread(function: Callable[[], object]) -> None:
         finally:
             done.set()
 
-    async def wait() -> None:
-        await _aio.perform(done, "wait")
-
     Thread(target=run, name="coterie-aio").start()
-    await _aio.current_hub().shield(wait)
+    return done
+
+
+async def see(event: _core.Event, error: BaseException | None = None) -> None:
+    """Wait for it, as shield does."""
+
+    async def wait() -> None:
+        await _aio.perform(event, "wait")
+
+    await _aio.current_hub().shield(wait, error)
 
 
 def run_in_loop(

@@ -21,6 +21,7 @@ from collections.abc import (
     Callable,
     Iterable,
 )
+from concurrent.futures import Future
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
@@ -86,6 +87,8 @@ class Executor:
     ) -> None:
         """Make the pool. max_pending: how many calls may wait; more wait here."""
         self._pool = executor.Executor(max_workers, **options)
+        self._workers: int = self._pool._max_workers
+        self._grace: float = options.get("stop_grace", 1.0)
         self._room: _core.Semaphore | None = None
         if max_pending is not None:
             if not isinstance(max_pending, int):
@@ -94,12 +97,14 @@ class Executor:
                 )
             if max_pending < 1:
                 raise ValueError("max_pending must be at least 1")
-            self._room = _core.Semaphore(self._pool._max_workers + max_pending)
+            self._room = _core.Semaphore(self._workers + max_pending)
 
     def options(self, **changes: Any) -> Executor:
         """Return a view that makes calls on other terms: coterie.Executor.options."""
         view = object.__new__(type(self))
         view._pool = self._pool.options(**changes)
+        view._workers = self._workers
+        view._grace = self._grace
         view._room = self._room
         return view
 
@@ -111,9 +116,7 @@ class Executor:
         If the awaiting task is cancelled the call is cancelled, or interrupted if
         it runs: its ``finally`` has run when the cancellation goes on.
         """
-        result: R = await self._run(
-            lambda: self._pool.submit(fn, *args, **kwargs), _stop
-        )
+        result: R = await self._run(lambda: self._pool.submit(fn, *args, **kwargs))
         return result
 
     async def run_async[**P, R](
@@ -121,29 +124,27 @@ class Executor:
     ) -> R:
         """Run the coroutine function in an event loop of asyncio in a worker.
 
-        If the awaiting task is cancelled, so is the one in the worker.
+        If the awaiting task is cancelled, so is the one in the worker; it is
+        interrupted if it has not ended after the *stop_grace* of the pool.
         """
         stop = _core.Event()
 
-        def cancel(future: executor.Future[Any]) -> None:
+        def cancel(future: Future[Any]) -> None:
             if not future.cancel():
                 stop.set()
 
         result: R = await self._run(
             lambda: self._pool.submit(_aio_calls.run_in_loop, stop, fn, args, kwargs),
             cancel,
+            self._grace,
         )
         return result
 
-    async def _run(
-        self,
-        submit: Callable[[], executor.Future[Any]],
-        stop: Callable[[executor.Future[Any]], object],
-    ) -> Any:
+    async def _run(self, submit: Callable[[], Future[Any]], *end: Any) -> Any:
         if self._room is None:
-            return await _aio_calls.result(submit(), stop)
+            return await _aio_calls.result(submit(), *end)
         async with self._room:
-            return await _aio_calls.result(submit(), stop)
+            return await _aio_calls.result(submit(), *end)
 
     async def map(
         self,
@@ -158,25 +159,25 @@ class Executor:
         they are cancelled or interrupted.
         """
         if buffersize is None:
-            buffersize = 2 * self._pool._max_workers
+            buffersize = 2 * self._workers
         elif not isinstance(buffersize, int):
             raise TypeError(
                 f"buffersize must be an int or None, not {type(buffersize).__name__}"
             )
         elif buffersize < 1:
             raise ValueError("buffersize must be None or at least 1")
-        calls: deque[executor.Future[Any]] = deque()
+        calls: deque[Future[Any]] = deque()
         try:
             async with aclosing(_aio_calls.zip_all(iterables)) as rows:
                 async for args in rows:
                     calls.append(self._pool.submit(fn, *args))
                     if len(calls) >= buffersize:
-                        yield await _aio_calls.result(calls.popleft(), _stop)
+                        yield await _aio_calls.result(calls.popleft())
             while calls:
-                yield await _aio_calls.result(calls.popleft(), _stop)
+                yield await _aio_calls.result(calls.popleft())
         finally:
             for call in calls:
-                _stop(call)
+                _aio_calls.stop(call)
             await _aio_calls.ended(calls)
 
     async def shutdown(
@@ -185,11 +186,23 @@ class Executor:
         """Take no more calls, and wait until the workers have ended.
 
         cancel_futures: cancel what has not begun. interrupt: stop what runs.
+        If the awaiting task is cancelled, both is done, and waited for.
         """
-        self._pool.shutdown(
-            wait=False, cancel_futures=cancel_futures, interrupt=interrupt
-        )
-        await _aio_calls.in_thread(self._pool.shutdown)
+        await self._end(cancel_futures, interrupt, None)
+
+    async def _end(
+        self, cancel: bool, interrupt: bool, error: BaseException | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=cancel, interrupt=interrupt)
+        ended = _aio_calls.in_thread(self._pool.shutdown)
+        if not (cancel and interrupt):
+            try:
+                await _aio.perform(ended, "wait")
+            except BaseException:  # cancelled: nobody wants the results any more
+                self._pool.shutdown(wait=False, cancel_futures=True, interrupt=True)
+                await _aio_calls.see(ended)
+                raise
+        await _aio_calls.see(ended, error)
 
     async def __aenter__(self) -> Self:
         return self
@@ -201,9 +214,5 @@ class Executor:
         traceback: TracebackType | None,
     ) -> None:
         failed = exc_type is not None
-        await self.shutdown(cancel_futures=failed, interrupt=failed)
-
-
-def _stop(future: executor.Future[Any]) -> None:
-    if not future.cancel():
-        future.interrupt()
+        # The error is not lost if, by the calls that it ends, it has us cancelled.
+        await self._end(failed, failed, exc_value)
