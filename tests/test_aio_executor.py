@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import itertools
 import sys
+from contextlib import aclosing
 
 import pytest
 
@@ -386,6 +387,128 @@ def test_a_map_that_ends_early_interrupts_its_calls(loop):
             await started.await_()
             await results.aclose()
             assert ended.is_set()
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize("buffersize", [1, 2, None])
+def test_a_source_may_wait_for_results(loop, buffersize):
+    async def main():
+        had = sync.Semaphore(1)
+        taken = found = 0
+
+        async def source():
+            nonlocal taken
+            for number in range(9):
+                await had.aacquire()
+                taken += 1
+                yield number
+
+        async with aio.Executor(2) as pool:
+            async for x in pool.map(square, source(), buffersize=buffersize):
+                assert x == found**2
+                found += 1
+                assert taken == found
+                had.release()
+        assert found == 9
+
+    loop.run(main)
+
+
+def test_map_looks_ahead_no_further_in_an_asynchronous_source(loop):
+    async def main():
+        taken = 0
+
+        async def source():
+            nonlocal taken
+            while True:
+                taken += 1
+                yield taken
+
+        async with aio.Executor(2) as pool, aclosing(source()) as rows:
+            results = pool.map(square, rows, buffersize=3)
+            for found in range(1, 10):
+                assert await anext(results) == found**2
+                assert found <= taken <= found + 3
+            await results.aclose()
+
+    loop.run(main)
+
+
+def test_map_does_not_fill_up_first(loop):
+    async def main():
+        ended = sync.Event()
+        rows = iter(range(1, 100_000))
+
+        def source():
+            yield ended
+            ended.wait()
+            yield from rows
+
+        async with aio.Executor(1) as pool:
+            results = pool.map(set_or_pass, source(), buffersize=1_000_000)
+            assert await anext(results) is None
+            assert next(rows, None) is not None
+            await results.aclose()
+
+    loop.run(main)
+
+
+def set_or_pass(event):
+    if not isinstance(event, int):
+        event.set()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_a_source_raises_comes_after_its_results(loop, is_async):
+    def source():
+        yield from range(5)
+        raise KeyError("why")
+
+    async def async_source():
+        for number in source():
+            yield number
+
+    async def main():
+        found = []
+        async with aio.Executor(2) as pool:
+            with pytest.raises(KeyError, match="why"):
+                async for x in pool.map(
+                    square, async_source() if is_async else source()
+                ):
+                    found.append(x)
+        assert found == [0, 1, 4, 9, 16]
+
+    loop.run(main)
+
+
+def test_a_map_that_ends_early_ends_its_source(loop):
+    async def main():
+        waits, over = sync.Event(), sync.Event()
+
+        async def source():
+            yield 3
+            try:
+                waits.set()
+                await sync.Event().await_()
+            finally:
+                over.set()
+
+        async def iterate(pool):
+            async for x in pool.map(square, source()):
+                assert x == 9
+
+        async with aio.Executor(2) as pool:
+            results = pool.map(square, source())
+            assert await anext(results) == 9
+            await waits.await_()
+            await results.aclose()
+            assert over.is_set()
+            waits.clear()
+            over.clear()
+            await loop.cancel_when(waits, iterate, pool)
+            assert over.is_set()
+            assert await pool.run(square, 2) == 4
 
     loop.run(main)
 

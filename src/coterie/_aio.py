@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -55,6 +56,11 @@ class _Hub(Protocol):
 
     def cancellation(self, why: str) -> BaseException:
         """Return what is raised in who awaits what others have cancelled."""
+
+    def spawn(
+        self, make: Callable[[], Coroutine[Any, Any, None]], over: _core.Event
+    ) -> Callable[[], object]:
+        """Let a task await it, then set the event; return what cancels the task."""
 
 
 class _AsyncioHub:
@@ -110,6 +116,13 @@ class _AsyncioHub:
 
     def cancellation(self, why: str) -> BaseException:
         return self._asyncio.CancelledError(why)
+
+    def spawn(
+        self, make: Callable[[], Coroutine[Any, Any, None]], over: _core.Event
+    ) -> Callable[[], object]:
+        task = self._asyncio.ensure_future(make())
+        task.add_done_callback(lambda _: over.set())  # also if it never began
+        return task.cancel
 
 
 def _expire(future: Any) -> None:
@@ -183,6 +196,21 @@ class _TrioHub:
         from concurrent.futures import CancelledError
 
         return CancelledError(why)  # trio's own is only to be had from a scope
+
+    def spawn(
+        self, make: Callable[[], Coroutine[Any, Any, None]], over: _core.Event
+    ) -> Callable[[], object]:
+        scope = self._trio.CancelScope()
+
+        async def run() -> None:
+            try:
+                with scope:
+                    await make()
+            finally:
+                over.set()
+
+        self._trio.lowlevel.spawn_system_task(run, context=copy_context())
+        return scope.cancel
 
 
 _hubs: WeakKeyDictionary[Any, _Hub] = WeakKeyDictionary()

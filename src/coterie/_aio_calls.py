@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -11,8 +12,10 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from coterie import _aio, _core
@@ -106,6 +109,92 @@ async def zip_all(
             except (StopIteration, StopAsyncIteration):
                 return
         yield tuple(args)
+
+
+async def map_plain(
+    submit: Callable[..., Future[Any]],
+    iterables: Sequence[Any],
+    buffersize: int,
+) -> AsyncGenerator[Any]:
+    """Iterate over the results of the calls for zip(*iterables)."""
+    rows: Iterator[tuple[Any, ...]] | None = zip(*iterables, strict=False)
+    calls: deque[Future[Any]] = deque()
+    error: Exception | None = None
+    try:
+        while True:
+            # One for each result, and more while there is none.
+            while rows is not None and len(calls) < buffersize:
+                try:
+                    calls.append(submit(*next(rows)))
+                except StopIteration:
+                    rows = None
+                except Exception as exc:
+                    rows, error = None, exc
+                if calls and calls[0].done():
+                    break
+            if not calls:
+                break
+            yield await result(calls.popleft())
+        if error is not None:
+            raise error
+    finally:
+        del error  # it holds this frame
+        await _end(calls)
+
+
+async def map_async(
+    submit: Callable[..., Future[Any]],
+    iterables: Sequence[Iterable[Any] | AsyncIterable[Any]],
+    buffersize: int,
+) -> AsyncGenerator[Any]:
+    """Likewise where some are asynchronous: they are waited for by a task.
+
+    So that a result need not wait for a row, nor a row for a result.
+    """
+    room, ready = _core.Semaphore(buffersize), _core.Semaphore(0)
+    calls: deque[Future[Any]] = deque()
+    error: BaseException | None = None
+
+    async def feed() -> None:
+        nonlocal error
+        try:
+            async with aclosing(zip_all(iterables)) as rows:
+                await _aio.perform(room, "acquire")
+                async for args in rows:
+                    calls.append(submit(*args))
+                    ready.release()
+                    await _aio.perform(room, "acquire")
+        except BaseException as exc:  # also that it was cancelled
+            error = exc
+        finally:
+            ready.release()
+
+    hub = _aio.current_hub()
+    over = _core.Event()
+    cancel = hub.spawn(feed, over)
+    try:
+        while True:
+            await _aio.perform(ready, "acquire")
+            if not calls:
+                break
+            found = [await result(calls.popleft())]
+            room.release()
+            yield found.pop()  # it is not kept while the caller works with it
+        if error is not None:
+            raise error
+    finally:
+        cancel()
+        try:
+            await see(over)
+        finally:
+            del error  # it holds this frame
+            await _end(calls)
+
+
+async def _end(calls: Iterable[Future[Any]]) -> None:
+    for call in calls:
+        stop(call)
+    await ended(calls)
 
 
 def in_thread(function: Callable[[], object]) -> _core.Event:

@@ -12,7 +12,7 @@ is cancelled.
 
 from __future__ import annotations
 
-from collections import deque
+import functools
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -22,7 +22,6 @@ from collections.abc import (
     Iterable,
 )
 from concurrent.futures import Future
-from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
@@ -146,7 +145,7 @@ class Executor:
         async with self._room:
             return await _aio_calls.result(submit(), *end)
 
-    async def map(
+    def map(
         self,
         fn: Callable[..., Any],
         *iterables: Iterable[Any] | AsyncIterable[Any],
@@ -156,7 +155,8 @@ class Executor:
 
         The iterables may be asynchronous, and endless: *buffersize* calls (None:
         two for each worker) are under way at most. When the iteration ends early
-        they are cancelled or interrupted.
+        they are cancelled or interrupted. What an iterable raises comes after the
+        results of what it gave before.
         """
         if buffersize is None:
             buffersize = 2 * self._workers
@@ -166,19 +166,10 @@ class Executor:
             )
         elif buffersize < 1:
             raise ValueError("buffersize must be None or at least 1")
-        calls: deque[Future[Any]] = deque()
-        try:
-            async with aclosing(_aio_calls.zip_all(iterables)) as rows:
-                async for args in rows:
-                    calls.append(self._pool.submit(fn, *args))
-                    if len(calls) >= buffersize:
-                        yield await _aio_calls.result(calls.popleft())
-            while calls:
-                yield await _aio_calls.result(calls.popleft())
-        finally:
-            for call in calls:
-                _aio_calls.stop(call)
-            await _aio_calls.ended(calls)
+        submit = functools.partial(self._pool.submit, fn)
+        if any(isinstance(one, AsyncIterable) for one in iterables):
+            return _aio_calls.map_async(submit, iterables, buffersize)
+        return _aio_calls.map_plain(submit, iterables, buffersize)
 
     async def shutdown(
         self, *, cancel_futures: bool = False, interrupt: bool = False
