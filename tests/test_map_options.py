@@ -492,6 +492,75 @@ def test_a_result_that_cannot_be_made_here():
         list(coterie.map(give_undecodable, [1]))
 
 
+class Fussy:
+    """Cannot be made again if its number is 3."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __setstate__(self, state):
+        if state["n"] == 3:
+            raise Trouble("no 3")
+        self.__dict__ = state
+
+
+def number_of(it):
+    return it.n
+
+
+def make_fussy(calls, n):
+    calls.put(n)
+    return Fussy(n)
+
+
+@chunksizes
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_item_that_cannot_be_made_there_is_an_error_of_its_own(chunksize, ordered):
+    items = [Fussy(n) for n in range(100)]
+    start = functools.partial(
+        coterie.map, number_of, items, chunksize=chunksize, ordered=ordered
+    )
+    found = set(start(on_error="skip"))
+    assert found == set(range(100)) - {3}
+    (error,) = (each for each in start(on_error="return") if not isinstance(each, int))
+    assert isinstance(error, Trouble)
+
+
+@chunksizes
+def test_a_result_that_cannot_be_made_here_is_an_error_of_its_own(chunksize):
+    calls = coterie.Queue()
+    func = functools.partial(make_fussy, calls)
+    results = coterie.map(func, range(50), chunksize=chunksize, on_error="return")
+    found = [each if isinstance(each, Trouble) else each.n for each in results]
+    assert str(found.pop(3)) == "no 3"
+    assert found == [n for n in range(50) if n != 3]
+    assert sorted(calls.get_many(100)) == list(range(50))
+
+
+@chunksizes
+def test_what_cannot_be_made_raises_at_its_place(chunksize):
+    func = functools.partial(make_fussy, coterie.Queue())
+    items = [Fussy(n) for n in range(9)]
+    for results in (
+        coterie.map(func, range(9), chunksize=chunksize),
+        coterie.map(number_of, items, chunksize=chunksize),
+    ):
+        assert len([next(results) for _ in range(3)]) == 3
+        with pytest.raises(Trouble):
+            next(results)
+
+
+def be_slow(n):
+    time.sleep(0.03)  # more than a chunk may take: the rest is given back
+    return Fussy(n)
+
+
+def test_what_was_given_back_is_not_lost_with_a_result(monkeypatch):
+    monkeypatch.setattr(Pace, "next_chunk", lambda pace, room, left: 4)
+    results = coterie.map(be_slow, [3, 4, 5, 6], workers=1, on_error="skip")
+    assert [each.n for each in results] == [4, 5, 6]
+
+
 @pytest.mark.parametrize("on_error", ["raise", "return", "skip"])
 def test_a_pool_that_breaks_is_never_skipped(monkeypatch, on_error):
     class Broken(coterie.Executor):

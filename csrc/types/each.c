@@ -91,6 +91,23 @@ answer(module_state *state, const each *own, int64_t begin_ns)
     return Py_BuildValue("LOON", taken_ns, own->results, own->failures, rest);
 }
 
+// The answer when the items cannot be made here: who sent them sends each by
+// itself.
+static PyObject *
+refuse_all(module_state *state)
+{
+    if (run_is_stopped(state) || !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return NULL;
+    }
+    PyObject *failures = PyList_New(0);
+    PyObject *result = NULL;
+    if (failures != NULL && add_failure(state, failures, 0) == 0) {
+        result = Py_BuildValue("i[]OO", 0, failures, Py_None);
+    }
+    Py_XDECREF(failures);
+    return result;
+}
+
 PyObject *
 each_call(module_state *state, const cot_payload *call, PyObject *function)
 {
@@ -99,11 +116,13 @@ each_call(module_state *state, const cot_payload *call, PyObject *function)
     PyObject *result = NULL;
     int64_t begin_ns = cot_clock_ns();
     PyObject *request = cot_decode(&state->codec, call);
-    if (request == NULL
-        || !PyArg_ParseTuple(request, "OO!ppL", &own.callable, &PyList_Type,
-                             &own.items, &own.is_starred, &own.goes_on,
-                             &budget_ns)) {
-        Py_XDECREF(request);
+    if (request == NULL) {
+        return refuse_all(state);
+    }
+    if (!PyArg_ParseTuple(request, "OO!ppL", &own.callable, &PyList_Type,
+                          &own.items, &own.is_starred, &own.goes_on,
+                          &budget_ns)) {
+        Py_DECREF(request);
         return NULL;
     }
     state->host->stage = RUN_CALLED;
@@ -124,17 +143,27 @@ each_call(module_state *state, const cot_payload *call, PyObject *function)
 
 // ---- what cannot be sent -------------------------------------------------
 
+// Whether it can be sent by itself, and made again; if not, an exception is set.
+static bool
+can_be_sent(module_state *state, PyObject *result)
+{
+    cot_payload *payload = cot_encode(&state->codec, result);
+    if (payload == NULL) {
+        raise_not_shareable(state, "result not shareable");
+        return false;
+    }
+    bool can = run_can_be_decoded(state, payload);
+    cot_payload_destroy(payload);
+    return can;
+}
+
 static int
 give_up_if_unsendable(module_state *state, PyObject *results, Py_ssize_t index,
                       PyObject *failures)
 {
-    cot_payload *payload = cot_encode(&state->codec,
-                                      PyList_GET_ITEM(results, index));
-    if (payload != NULL) {
-        cot_payload_destroy(payload);
+    if (can_be_sent(state, PyList_GET_ITEM(results, index))) {
         return 0;
     }
-    raise_not_shareable(state, "result not shareable");
     if (!PyErr_ExceptionMatches(PyExc_Exception)
         || add_failure(state, failures, index) < 0) {
         return -1;
@@ -142,8 +171,8 @@ give_up_if_unsendable(module_state *state, PyObject *results, Py_ssize_t index,
     return PyList_SetItem(results, index, Py_NewRef(Py_None));
 }
 
-int
-each_give_up_unsendable(module_state *state, PyObject *result)
+static int
+give_up_unsendable(module_state *state, PyObject *result)
 {
     PyErr_Clear();
     PyObject *results = PyTuple_GET_ITEM(result, 1);
@@ -153,4 +182,32 @@ each_give_up_unsendable(module_state *state, PyObject *result)
         status = give_up_if_unsendable(state, results, i, failures);
     }
     return status;
+}
+
+// Whether one result that cannot be made again would take others with it.  Only
+// pickles hold what runs code of its own.
+static bool
+is_lost_with_one(module_state *state, PyObject *result,
+                 const cot_payload *payload)
+{
+    PyObject *rest = PyTuple_GET_ITEM(result, 3);
+    Py_ssize_t count = PyList_GET_SIZE(PyTuple_GET_ITEM(result, 1))
+                       + (PyList_Check(rest) ? PyList_GET_SIZE(rest) : 0);
+    return count > 1 && payload->format == COT_PICKLED
+           && !run_can_be_decoded(state, payload);
+}
+
+cot_payload *
+each_encode(module_state *state, PyObject *result)
+{
+    cot_payload *payload = cot_encode(&state->codec, result);
+    if (payload != NULL && is_lost_with_one(state, result, payload)) {
+        cot_payload_destroy(payload);
+        payload = NULL;
+    }
+    if (payload == NULL && PyErr_ExceptionMatches(PyExc_Exception)
+        && give_up_unsendable(state, result) == 0) {
+        payload = cot_encode(&state->codec, result);
+    }
+    return payload;
 }

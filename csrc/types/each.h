@@ -5,7 +5,8 @@
 // is (index, account), and the result at that index means nothing.  Without
 // goes_on the first one ends the calls; what is no Exception does that in any
 // case.  Once the calls have taken longer than the budget, in nanoseconds (0: none),
-// the other items are given back, as the rest.
+// the other items are given back, as the rest.  None as the rest: the items cannot
+// be made there, and nothing was called; the only failure says why.
 
 #ifndef COT_TYPES_EACH_H
 #define COT_TYPES_EACH_H
@@ -17,9 +18,8 @@
 PyObject *each_call(module_state *state, const cot_payload *call,
                     PyObject *function);
 
-// For a result of each_call that cannot be sent as a whole (the exception is
-// set, and cleared): those results that cannot become failures.  -1 with an
-// exception set.
-int each_give_up_unsendable(module_state *state, PyObject *result);
+// The payload of a result of each_call.  Results that cannot be sent, or not be
+// made again, become failures.  NULL with an exception set.
+cot_payload *each_encode(module_state *state, PyObject *result);
 
 #endif

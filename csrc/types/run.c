@@ -166,13 +166,12 @@ run_call(module_state *state, cot_function *definition,
 
 // ---- outcomes ------------------------------------------------------------
 
-// Many an exception can be pickled and not be made again.
-static bool
-can_be_decoded(module_state *state, const cot_payload *payload)
+bool
+run_can_be_decoded(module_state *state, const cot_payload *payload)
 {
-    PyObject *account = cot_decode(&state->codec, payload);
-    Py_XDECREF(account);
-    return account != NULL;
+    PyObject *made = cot_decode(&state->codec, payload);
+    Py_XDECREF(made);
+    return made != NULL;
 }
 
 cot_payload *
@@ -190,7 +189,7 @@ run_account(module_state *state, PyObject **account)
         if (made != NULL) {
             payload = cot_encode(&state->codec, made);
         }
-        if (with && payload != NULL && !can_be_decoded(state, payload)) {
+        if (with && payload != NULL && !run_can_be_decoded(state, payload)) {
             cot_payload_destroy(payload);
             payload = NULL;
         }
@@ -221,12 +220,9 @@ stopped_outcome(const module_state *state)
 static cot_payload *
 encode_result(module_state *state, cot_call_kind call_kind, PyObject *result)
 {
-    cot_payload *payload = cot_encode(&state->codec, result);
-    if (payload == NULL && call_kind == COT_CALL_EACH
-        && PyErr_ExceptionMatches(PyExc_Exception)
-        && each_give_up_unsendable(state, result) == 0) {
-        payload = cot_encode(&state->codec, result);
-    }
+    cot_payload *payload = call_kind == COT_CALL_EACH
+                               ? each_encode(state, result)
+                               : cot_encode(&state->codec, result);
     if (payload == NULL) {
         raise_not_shareable(state, "result not shareable");
     }

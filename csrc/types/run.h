@@ -71,6 +71,10 @@ cot_outcome_kind run_outcome(module_state *state, cot_call_kind call_kind,
 // not NULL; a new reference).  NULL, and no exception, if there is no memory.
 cot_payload *run_account(module_state *state, PyObject **account);
 
+// Whether it can be made here, and so where it goes: many an exception can be
+// pickled and not be made again.  If not, an exception is set.
+bool run_can_be_decoded(module_state *state, const cot_payload *payload);
+
 // Whether the exception now set is the interrupt that somebody asked for, and
 // makes the call count as cancelled.
 bool run_is_stopped(const module_state *state);

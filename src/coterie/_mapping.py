@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 
     type OnError = Literal["raise", "return", "skip"]
 
+    # A task, the number of its items, and the items: not of one alone.
+    type Part = tuple[Future[Any], int, list[Any]]
+
     class Line(Protocol):
-        """Futures on their way, each with the number of its items."""
+        """What is on its way."""
 
         def __len__(self) -> int: ...
-        def add(self, future: Future[Any], count: int) -> None: ...
-        def add_first(self, parts: list[tuple[Future[Any], int]]) -> None: ...
+        def add(self, parts: list[Part]) -> None: ...
+        def add_first(self, parts: list[Part]) -> None: ...
         def is_ready(self) -> bool: ...
         def wait(self, timeout: float) -> bool: ...
-        def take(self) -> tuple[Future[Any], int]: ...
+        def take(self) -> Part: ...
         def clear(self) -> None: ...
 
 
@@ -50,54 +53,53 @@ class Ordered:
     """The oldest is the next."""
 
     def __init__(self) -> None:
-        self._futures: collections.deque[tuple[Future[Any], int]] = collections.deque()
+        self._parts: collections.deque[Part] = collections.deque()
 
     def __len__(self) -> int:
-        return len(self._futures)
+        return len(self._parts)
 
-    def add(self, future: Future[Any], count: int) -> None:
-        self._futures.append((future, count))
+    def add(self, parts: list[Part]) -> None:
+        self._parts.extend(parts)
 
-    def add_first(self, parts: list[tuple[Future[Any], int]]) -> None:
-        self._futures.extendleft(reversed(parts))
+    def add_first(self, parts: list[Part]) -> None:
+        self._parts.extendleft(reversed(parts))
 
     def is_ready(self) -> bool:
-        return self._futures[0][0].done()
+        return self._parts[0][0].done()
 
     def wait(self, timeout: float) -> bool:
         """Wait for the next one; whether it has ended."""
         try:
-            self._futures[0][0].exception(timeout)
+            self._parts[0][0].exception(timeout)
         except (TimeoutError, CancelledError):
             pass
         return self.is_ready()
 
-    def take(self) -> tuple[Future[Any], int]:
+    def take(self) -> Part:
         """Remove the next one, whether it has ended or not."""
-        return self._futures.popleft()
+        return self._parts.popleft()
 
     def clear(self) -> None:
-        self._futures.clear()
+        self._parts.clear()
 
 
 class Unordered:
     """The one that ends first is the next."""
 
     def __init__(self) -> None:
-        self._counts: dict[Future[Any], int] = {}
+        self._parts: dict[Future[Any], Part] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self._next: Future[Any] | None = None
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._parts)
 
-    def add(self, future: Future[Any], count: int) -> None:
-        self._counts[future] = count
-        future.add_done_callback(self._ended.put)
+    def add(self, parts: list[Part]) -> None:
+        for part in parts:
+            self._parts[part[0]] = part
+            part[0].add_done_callback(self._ended.put)
 
-    def add_first(self, parts: list[tuple[Future[Any], int]]) -> None:
-        for future, count in parts:
-            self.add(future, count)
+    add_first = add
 
     def is_ready(self) -> bool:
         return self._next is not None or not self._ended.empty()
@@ -111,15 +113,15 @@ class Unordered:
                 return False
         return True
 
-    def take(self) -> tuple[Future[Any], int]:
+    def take(self) -> Part:
         """Wait until one has ended, and remove it."""
         self.wait(None)
         future, self._next = self._next, None
         assert future is not None
-        return future, self._counts.pop(future)
+        return self._parts.pop(future)
 
     def clear(self) -> None:
-        self._counts.clear()
+        self._parts.clear()
 
 
 class Mapping:
@@ -168,8 +170,7 @@ class Mapping:
             items = source.take(pace.next_chunk(room, source.left))
             if items:
                 self._out += len(items)
-                for part in self._send(items):
-                    line.add(*part)
+                line.add(self._send(items))
 
     def _has_results(self) -> bool:
         """Whether to give results first, before more items are taken."""
@@ -183,14 +184,17 @@ class Mapping:
             return line.wait(source.seconds)
         return False
 
-    def _send(self, items: list[Any]) -> list[tuple[Future[Any], int]]:
+    def _send(self, items: list[Any]) -> list[Part]:
+        if len(items) == 1:
+            return self._send_singly(items)
         try:
-            return [(self._submit(items), len(items))]
+            return [(self._submit(items), len(items), items)]
         except NotShareableError:
-            if len(items) == 1:
-                raise
-        # One of them cannot be sent: by themselves, that one alone fails.
-        return [(self._submit([item]), 1) for item in items]
+            return self._send_singly(items)
+
+    def _send_singly(self, items: list[Any]) -> list[Part]:
+        """So that of items which cannot be sent, or not be made there, each fails."""
+        return [(self._submit([item]), 1, []) for item in items]
 
     def _submit(self, items: list[Any]) -> Future[Any]:
         """Send them as one task; an item that cannot be sent raises."""
@@ -203,7 +207,7 @@ class Mapping:
 
     def _receive(self) -> tuple[list[Any], int, BaseException | None]:
         """The next results, of how many items they are, and what to raise then."""
-        future, count = self._line.take()
+        future, count, items = self._line.take()
         try:
             taken, results, failures, rest = future.result()
         except (BrokenExecutor, CancelledError):
@@ -212,6 +216,8 @@ class Mapping:
             # All of the chunk: an item that cannot be sent, a result that cannot be
             # made here.
             return self._all_failed(exc, count)
+        if rest is None:
+            return self._none_was_called(items, failures)
         if rest:
             self._send_again(rest)
             count -= len(rest)
@@ -224,6 +230,18 @@ class Mapping:
         middle = (len(rest) + 1) // 2
         halves = [half for half in (rest[:middle], rest[middle:]) if half]
         self._line.add_first([part for half in halves for part in self._send(half)])
+
+    def _none_was_called(
+        self, items: list[Any], failures: list[tuple[int, Any]]
+    ) -> tuple[list[Any], int, BaseException | None]:
+        """One of the items cannot be made in the worker."""
+        if not items:
+            ((_, account),) = failures
+            error = rebuild(account)
+            assert isinstance(error, Exception)
+            return self._all_failed(error, 1)
+        self._line.add_first(self._send_singly(items))
+        return [], 0, None
 
     def _all_failed(
         self, exc: Exception, count: int
@@ -327,11 +345,11 @@ class Folding(Mapping):
             on_error="raise",
         )
 
-    def _send(self, items: list[Any]) -> list[tuple[Future[Any], int]]:
-        return [(self._pool.submit(self._func, items), len(items))]
+    def _send(self, items: list[Any]) -> list[Part]:
+        return [(self._pool.submit(self._func, items), len(items), [])]
 
     def _receive(self) -> tuple[list[Any], int, BaseException | None]:
-        future, count = self._line.take()
+        future, count, _ = self._line.take()
         taken, result = future.result()
         self._pace.learn(count, taken, future._nbytes)
         return [result], count, None
