@@ -173,6 +173,68 @@ def test_an_item_that_cannot_be_sent(ordered):
     assert sorted(results) == [-3, -1, 1, 3]
 
 
+class Fussy:
+    """Cannot be made again if its number is 2."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __setstate__(self, state):
+        if state["n"] == 2:
+            raise Trouble("no 2")
+        self.__dict__ = state
+
+
+def twice(x):
+    yield x
+    yield x
+
+
+def numbers_of(it):
+    yield it.n
+    yield -it.n
+
+
+def numbers_until(results, error):
+    numbers = []
+    with pytest.raises(error):
+        for n in results:
+            numbers.append(n)
+    return numbers
+
+
+def test_items_that_cannot_be_sent_or_made_have_their_place():
+    items = [0, 1, threading.Lock(), 3]
+    results = list(coterie.map(twice, items, workers=2, on_error="return"))
+    assert isinstance(results.pop(4), coterie.NotShareableError)
+    assert results == [0, 0, 1, 1, 3, 3]
+    results = coterie.map(twice, items, workers=2)
+    assert numbers_until(results, coterie.NotShareableError) == [0, 0, 1, 1]
+
+    items = [Fussy(n) for n in range(4)]
+    results = list(coterie.map(numbers_of, items, workers=2, on_error="return"))
+    assert isinstance(results.pop(4), Trouble)
+    assert results == [0, 0, 1, -1, 3, -3]
+    results = coterie.map(numbers_of, items, workers=2)
+    assert numbers_until(results, Trouble) == [0, 0, 1, -1]
+
+
+def make_fussy(first):
+    for n in range(first, first + 3):
+        yield Fussy(n)
+
+
+@ordered_or_not
+def test_a_result_that_cannot_be_made_here_is_an_error_of_its_own(ordered):
+    results = coterie.map(make_fussy, [0, 3], ordered=ordered, on_error="skip")
+    found = [each.n for each in results]
+    assert sorted(found) == [0, 1, 3, 4, 5]
+    results = coterie.map(make_fussy, [0], ordered=ordered, on_error="return")
+    found = [each if isinstance(each, Trouble) else each.n for each in results]
+    assert found[:2] == [0, 1]
+    assert isinstance(found[2], Trouble)
+
+
 def test_a_result_that_cannot_be_sent_ends_the_generator():
     def give(events):
         try:

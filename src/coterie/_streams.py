@@ -8,7 +8,6 @@ queues, as in `_mapping`.
 
 from __future__ import annotations
 
-import collections
 from concurrent.futures import BrokenExecutor, CancelledError
 
 from coterie._core import Queue
@@ -80,8 +79,8 @@ class Streams:
         # By tag, in the order of the items.
         self._running: dict[int, tuple[Queue[Any], Future[Any]]] = {}
         self._tags = 0
-        # Those whose end is in no queue: they never ran.
-        self._lost: collections.deque[int] = collections.deque()
+        # Those that never ran, or not to the end.
+        self._lost: set[int] = set()
 
     def begin(self) -> None:
         """Start what is there at once."""
@@ -108,11 +107,11 @@ class Streams:
 
         def note_if_lost(future: Future[Any]) -> None:
             if future.cancelled() or future.exception() is not None:
-                self._lost.append(tag)
+                self._lost.add(tag)
                 try:
                     queue.put_nowait((tag,))
                 except Full:
-                    pass  # then nobody waits for it
+                    pass  # then nobody waits; _lost is looked at before the next wait
 
         future = self._pool.submit(self._pump, item, queue, tag)
         self._running[tag] = queue, future
@@ -139,17 +138,31 @@ class Streams:
         return len(self._running) > 0
 
     def _receive(self) -> Generator[Any]:
-        if self._lost:
-            yield from self._end(self._lost.popleft())
+        if (lost := self._next_lost()) is not None:
+            yield from self._end(lost)
             return
-        batch = self._next_queue().get_many(self._capacity)
+        try:
+            batch = self._next_queue().get_many(self._capacity)
+        except Exception as exc:  # the next result cannot be made here
+            yield from self._instead(exc)
+            return
         batch.reverse()
         while batch:
             tag, *result = batch.pop()
             yield from result or self._end(tag)
 
+    def _next_lost(self) -> int | None:
+        """Which one has ended without a word, and is next."""
+        if not self._lost:
+            return None
+        if self._shared is not None:
+            return min(self._lost)
+        tag, (queue, _) = next(iter(self._running.items()))
+        return tag if tag in self._lost and queue.empty() else None
+
     def _end(self, tag: int) -> list[BaseException]:
         """The generator has ended: what is given for it, if that was by an error."""
+        self._lost.discard(tag)
         if tag not in self._running:
             return []
         _, future = self._running.pop(tag)
@@ -163,6 +176,13 @@ class Streams:
             if account is None:
                 return []
             error = rebuild(account)
+        try:
+            return self._instead(error)
+        finally:
+            del error  # it holds this frame
+
+    def _instead(self, error: BaseException) -> list[BaseException]:
+        """What is given where this happened, if it is not raised."""
         try:
             if self._on_error == "raise" or not isinstance(error, Exception):
                 raise error
