@@ -1,5 +1,6 @@
 """What the maps have in common: look-ahead, chunks, errors, order, the end."""
 
+import contextlib
 import functools
 import itertools
 import operator
@@ -596,6 +597,29 @@ def test_progress_without_a_known_end():
     results = coterie.map(same, iter("abc"), progress=lambda *n: told.append(n))
     assert list(results) == ["a", "b", "c"]
     assert told == [(1, None), (2, None), (3, None)]
+
+
+def test_an_iterable_that_does_not_tell_its_length():
+    class Veiled:
+        def __len__(self):
+            raise TypeError("of unknown length")
+
+        def __iter__(self):
+            return iter([1, 2])
+
+    told = []
+    results = coterie.map(same, Veiled(), progress=lambda *n: told.append(n))
+    assert list(results) == [1, 2]
+    assert told == [(1, None), (2, None)]
+    assert coterie.reduce(same, operator.add, Veiled()) == 3
+    with contextlib.closing(coterie.map(same, range(10**30))) as results:
+        assert next(results) == 0
+
+
+def test_progress_leaves_no_thread(capsys):
+    list(coterie.map(same, range(3), progress=True))
+    assert "3/3" in capsys.readouterr().err
+    assert [t for t in threading.enumerate() if t.name == "tqdm_monitor"] == []
 
 
 def test_progress_that_raises_stops_the_map():

@@ -31,7 +31,10 @@ _AHEAD_BYTES = 64 << 20
 
 
 def _length(iterables: tuple[Iterable[Any], ...]) -> int | None:
-    sizes = [len(each) for each in iterables if isinstance(each, Sized)]
+    try:
+        sizes = [len(each) for each in iterables if isinstance(each, Sized)]
+    except (TypeError, OverflowError, NotImplementedError):
+        return None  # it stands before a generator, say, or is too long for len()
     return min(sizes) if len(sizes) == len(iterables) else None
 
 

@@ -64,7 +64,7 @@ def _bar_type() -> Any:
     tqdm = importlib.import_module(name).tqdm
 
     # A type of our own, for its lock: tqdm's is one of multiprocessing, for which
-    # a process is started.
-    bar_type: Any = type("Bar", (tqdm,), {})
+    # a process is started.  And without its thread, which would be left behind.
+    bar_type: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
     bar_type.set_lock(_lock)
     return bar_type
