@@ -39,6 +39,22 @@ def work(text):
     while True:
         pass
 
+def chat(text):
+    print("said", end=" ")
+    print(text)
+    return text
+
+def wait_or_go(text):
+    if text == "wait":
+        print("started", file=sys.stderr, flush=True)
+    return open("fifo", "r" if text == "wait" else "w").close()
+
+def stay(text):
+    if text == "stuck":
+        print("started", file=sys.stderr, flush=True)
+        time.sleep(30)
+    return open("fifo").close() if text == "wait" else text
+
 class Group:
     def shout(text):
         return text.upper()
@@ -51,6 +67,8 @@ number = 5
 def folder(tmp_path):
     (tmp_path / "jobs.py").write_text(JOBS)
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "leaving.py").write_text("import sys; sys.exit(5)")
+    (tmp_path / "loud.py").write_text("print('loaded'); same = str")
     (tmp_path / "needy.py").write_text("import not_installed_at_all")
     return tmp_path
 
@@ -156,6 +174,7 @@ def test_result_that_json_cannot_hold(run):
         ("jobs:duble", "there is no 'duble'; did you mean double?"),
         ("jobs:number", "jobs:number is no function, but of type int"),
         ("broken:x", "module broken cannot be imported: ZeroDivisionError"),
+        ("leaving:x", "module leaving cannot be imported: SystemExit: 5"),
         ("needy:x", "module needy needs another one: No module named"),
     ],
 )
@@ -198,6 +217,116 @@ def test_reader_that_goes_away(folder):
     )
     assert json.loads(done.stdout)["item"] == "1"
     assert done.stderr == ""
+
+
+@pytest.fixture
+def start(folder):
+    """Start it with pipes for its three streams."""
+
+    def start(*arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "coterie", "map", *arguments],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    os.mkfifo(folder / "fifo")
+    return start
+
+
+def send(process, text):
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
+@pytest.mark.timeout(60)
+def test_results_do_not_wait_for_the_next_line(start):
+    with start("jobs:slow_first", "--workers", "2") as process:
+        send(process, "1\n2\n\n3")
+        assert [process.stdout.readline() for _ in "123"] == ['"1"\n', '"2"\n', '""\n']
+        send(process, "4\n")
+        assert process.stdout.readline() == '"34"\n'
+        out, errors = process.communicate("5")
+    assert (out, errors, process.returncode) == ('"5"\n', "", 0)
+
+
+@pytest.mark.timeout(60)
+def test_a_line_does_not_wait_for_a_result(start):
+    with start("jobs:wait_or_go", "--workers", "2") as process:
+        send(process, "wait\n")
+        assert process.stderr.readline() == "started\n"
+        out, _ = process.communicate("go\n")
+    assert out == "null\nnull\n"
+
+
+@pytest.mark.timeout(60)
+def test_lines_without_end(folder):
+    command = f'yes | "{sys.executable}" -m coterie map jobs:slow_first | head -n 2'
+    done = subprocess.run(
+        command, shell=True, cwd=folder, capture_output=True, text=True, timeout=50
+    )
+    assert (done.stdout, done.stderr) == ('"y"\n"y"\n', "")
+
+
+@pytest.mark.timeout(60)
+def test_interrupt_while_it_waits_for_a_line(start):
+    with start("jobs:slow_first") as process:
+        send(process, "1\n")
+        assert process.stdout.readline() == '"1"\n'
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=50) == 130
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.timeout(60)
+def test_reader_that_goes_away_while_a_call_is_stuck(start, folder):
+    items = ["first", "wait", "stuck"]
+    with start("jobs:stay", *items, "--workers", "3") as process:
+        assert process.stdout.readline() == '"first"\n'
+        assert process.stderr.readline() == "started\n"
+        process.stdout.close()
+        (folder / "fifo").write_text("")  # the next result
+        assert process.wait(timeout=25) == 1
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "message"),
+    [
+        ("2>&-", 1, ""),
+        ("<&-", 2, "no items"),
+        ("--lines - <&-", 2, "standard input is closed"),
+        (">&-", 2, "standard output is closed"),
+        pytest.param(
+            "1 >/dev/full",
+            1,
+            "coterie: [Errno 28] No space left on device",
+            marks=pytest.mark.skipif(
+                not os.path.exists("/dev/full"), reason="no /dev/full"
+            ),
+        ),
+    ],
+)
+def test_closed_and_full_streams(folder, redirection, status, message):
+    command = f'echo x | "{sys.executable}" -m coterie map jobs:double {redirection}'
+    done = subprocess.run(
+        command, shell=True, cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("", status)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_printed_does_not_tear_the_results(run):
+    done = run("map", "jobs:chat", "a", "b")
+    assert results(done) == ["a", "b"]
+    assert sorted(done.stderr.splitlines()) == ["said a", "said b"]
+    done = run("map", "loud:same", "a")
+    assert results(done) == ["a"]
+    assert set(done.stderr.splitlines()) == {"loaded"}
 
 
 @pytest.mark.parametrize("function", ["work", "sleep"])

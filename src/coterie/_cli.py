@@ -1,21 +1,32 @@
 """The command line: `python -m coterie map pkg.module:function FILE...`."""
 
+from __future__ import annotations
+
 import argparse
 import difflib
 import functools
 import importlib
 import json
 import os
+import stat
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import closing, redirect_stdout, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from coterie import __version__
 from coterie._progress import Progress, progress_bar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coterie._live import Lines
+    from coterie._map import Results
+
+# The JSON that came of an item, or the text of its error; and whether all went well.
+type Outcome = tuple[bool, str]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -26,14 +37,6 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one item: a line of JSON, or the text of an error."""
-
-    line: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """Calls the named function; runs in the workers and never raises."""
 
@@ -41,12 +44,13 @@ class Call:
     with_traceback: bool = False
 
     def __call__(self, item: str) -> Outcome:
+        divert_output()
         try:
-            return Outcome(line=json_line(find_function(self.target)(item)))
+            return True, json_line(find_function(self.target)(item))
         except UsageError as error:  # the function is found, but not in workers
-            return Outcome(error=str(error))
+            return False, f"{item}: {error}"
         except (Exception, SystemExit) as error:
-            return Outcome(error=self._text(error))
+            return False, f"{item}: {self._text(error)}"
 
     def _text(self, error: BaseException) -> str:
         if self.with_traceback:
@@ -54,37 +58,60 @@ class Call:
         return "".join(traceback.format_exception_only(error)).rstrip()
 
 
+@functools.cache
+def divert_output() -> None:
+    """Let what this worker prints go where it does not tear the results."""
+    sys.stdout = sys.stderr
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for; return the exit status."""
+    if sys.stderr is None:  # closed: nobody wants to hear of errors
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    try:
+        return command(arguments)
+    except KeyboardInterrupt:
+        return end(INTERRUPTED)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # it is, if nobody reads any more
+            print(f"python -m coterie: {error}", file=sys.stderr)
+        drop_output()
+        return end(FAILED)
+
+
+def command(arguments: list[str] | None) -> int:
+    """Do what the command line asks for; errors of input and output are raised."""
     parser = make_parser()
     options, rest = parser.parse_known_args(arguments)
     if any(word.startswith("-") for word in rest):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.files += rest  # where argparse of 3.13.0 leaves a FILE after an option
     try:
-        find_function(options.target)
+        if sys.stdout is None:
+            raise UsageError("standard output is closed")
+        with redirect_stdout(sys.stderr):
+            find_function(options.target)
         items = given_items(options.files, options.lines)
     except (UsageError, OSError) as error:
         parser.error(str(error))
-    try:
-        return run_map(options, items)
-    except KeyboardInterrupt:
-        return end_interrupted()
-    except BrokenPipeError:
-        # Nobody reads any more, and Python would flush once again at its end.
+    return run_map(options, items)
+
+
+def drop_output() -> None:
+    """Leave nothing for Python to write at its end, which would fail once more."""
+    if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
 
 
-def end_interrupted() -> int:
+def end(status: int) -> int:
     """Stop the workers; return the exit status, if they can be stopped."""
     from coterie import _core, _exit
 
     with suppress(KeyboardInterrupt):  # again
         if _exit.stop(_core.pools()):
-            return INTERRUPTED
+            return status
     # One is stuck in C code, and the end of Python would give another status.
-    os._exit(INTERRUPTED)
+    os._exit(status)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -99,7 +126,8 @@ def make_parser() -> argparse.ArgumentParser:
         "map",
         help="call a function with each item, in parallel",
         description="Call a function with each item, in parallel. Results come as"
-        " JSON, one a line, in the order of the items; errors go to standard error."
+        " JSON, one a line, in the order of the items; errors, and what the function"
+        " prints, go to standard error."
         " The exit status is 1 if an item failed.",
     )
     add = command.add_argument
@@ -119,22 +147,27 @@ def positive(text: str) -> int:
     return number
 
 
-def given_items(files: Sequence[str], lines: str | None) -> Sequence[str]:
+def given_items(files: Sequence[str], lines: str | None) -> Sequence[str] | Lines:
     """Give the items, wherever the command line says that they are."""
     if files and lines:
         raise UsageError("give the items either as FILE... or with --lines, not both")
     if files:
         return files
-    if lines is None and sys.stdin.isatty():
+    if lines is not None and lines != "-":
+        return lines_of(os.open(lines, os.O_RDONLY | os.O_CLOEXEC))
+    if lines is None and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("no items: give FILE..., or --lines, or pipe them in")
-    if lines is None or lines == "-":
-        return split_lines(sys.stdin.buffer.read())
-    return split_lines(Path(lines).read_bytes())
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return lines_of(sys.stdin.fileno())
 
 
-def split_lines(text: bytes) -> list[str]:
-    """Give the lines; file names may be any bytes, and stay what they are."""
-    return [os.fsdecode(line) for line in text.splitlines()]
+def lines_of(fd: int) -> Sequence[str] | Lines:
+    """Give the lines; all of them, so that they can be counted, if it is a file."""
+    from coterie._live import Lines
+
+    lines = Lines(fd)
+    return list(lines) if stat.S_ISREG(os.fstat(fd).st_mode) else lines
 
 
 @functools.cache
@@ -165,7 +198,7 @@ def import_module(name: str) -> object:
             f"there is no module {error.name!r}, neither in the current directory nor"
             " among what is installed"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = "".join(traceback.format_exception_only(error)).rstrip()
         raise UsageError(f"module {name} cannot be imported: {reason}") from error
 
@@ -188,28 +221,37 @@ def json_line(result: object) -> str:
         raise TypeError(f"the result cannot be written as JSON: {error}") from None
 
 
-def run_map(options: argparse.Namespace, items: Sequence[str]) -> int:
+def run_map(options: argparse.Namespace, items: Sequence[str] | Lines) -> int:
     """Call the function with all items and write what comes."""
-    from coterie import map as parallel_map
-
     call = Call(options.target, options.traceback)
-    outcomes: Any = parallel_map(call, items, workers=options.workers)
+    total = len(items) if isinstance(items, Sequence) else None
     status = 0
     with (
-        closing(outcomes),
-        progress_bar(len(items), sys.stderr.isatty()) as progress,
+        closing(outcomes_of(call, items, options.workers)) as outcomes,
+        progress_bar(total, sys.stderr.isatty()) as progress,
     ):
-        for item, outcome in zip(items, outcomes, strict=True):
+        for outcome in outcomes:
             progress.update()
-            if not report(item, outcome, progress):
+            if not report(outcome, progress):
                 status = FAILED
     return status
 
 
-def report(item: str, outcome: Outcome, progress: Progress) -> bool:
-    """Write a result, or the error with its item; tell whether all went well."""
-    if outcome.line is not None:
-        progress.write(outcome.line, sys.stdout)
-        return True
-    progress.write(f"{item}: {outcome.error}", sys.stderr)
-    return False
+def outcomes_of(
+    call: Call, items: Sequence[str] | Lines, workers: int | None
+) -> Results[Outcome]:
+    """Begin; the outcomes in the order of the items, which stop the work if closed."""
+    if isinstance(items, Sequence):
+        from coterie import map as parallel_map
+
+        return parallel_map(call, items, workers=workers)
+    from coterie._live import live_map
+
+    return live_map(call, items, workers)
+
+
+def report(outcome: Outcome, progress: Progress) -> bool:
+    """Write a result, or an error; tell whether all went well."""
+    is_result, text = outcome
+    progress.write(text, sys.stdout if is_result else sys.stderr)
+    return is_result

@@ -64,13 +64,17 @@ class Ordered:
     def add_first(self, parts: list[Part]) -> None:
         self._parts.extendleft(reversed(parts))
 
+    def first(self) -> Future[Any]:
+        """Return the next one."""
+        return self._parts[0][0]
+
     def is_ready(self) -> bool:
-        return self._parts[0][0].done()
+        return self.first().done()
 
     def wait(self, timeout: float) -> bool:
         """Wait for the next one; whether it has ended."""
         try:
-            self._parts[0][0].exception(timeout)
+            self.first().exception(timeout)
         except (TimeoutError, CancelledError):
             pass
         return self.is_ready()
