@@ -297,6 +297,20 @@ def test_what_cannot_be_called(pool):
         pool.submit()
 
 
+def test_builtins_that_look_for_the_frame_of_their_caller():
+    with coterie.Executor(1, initializer=exec, initargs=("x = 1",)) as pool:
+        assert pool.submit(eval, "x").result() == 1
+        assert pool.submit(exec, "x += 1").result() is None
+        for look in globals, locals, vars:
+            assert pool.submit(look).result()["x"] == 2
+        assert "x" in pool.submit(dir).result()
+        assert list(pool.map(eval, ["x", "__name__"], chunksize=2)) == [2, "__main__"]
+        # These have what they look for.
+        assert pool.submit(eval, "x + y", {"x": 3}, {"y": 4}).result() == 7
+        assert pool.submit(dir, 5).result() == dir(5)
+        assert isinstance(pool.submit(globals, 5).exception(), TypeError)
+
+
 # ---- arguments and results ---------------------------------------------------
 
 

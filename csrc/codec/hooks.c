@@ -159,6 +159,17 @@ cot_hook_witnesses(cot_codec *codec, PyObject *callable)
 }
 
 PyObject *
+cot_hook_give_frame(PyObject *builtin)
+{
+    PyObject *module = PyImport_ImportModule("coterie._inside");
+    PyObject *framed = module ? PyObject_CallMethod(module, "give_frame", "O",
+                                                    builtin)
+                              : NULL;
+    Py_XDECREF(module);
+    return framed;
+}
+
+PyObject *
 cot_hook_import(PyObject *name)
 {
     return PyImport_Import(name);

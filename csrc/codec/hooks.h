@@ -28,6 +28,9 @@ PyObject *cot_hook_import(PyObject *name);
 // The object at the dotted path `name` in a module, which is imported.
 PyObject *cot_hook_find(PyObject *module, PyObject *name);
 
+// What is called in the place of a builtin that looks for its caller's frame.
+PyObject *cot_hook_give_frame(PyObject *builtin);
+
 // What coterie._byvalue.witnesses() says of a callable.
 PyObject *cot_hook_witnesses(cot_codec *codec, PyObject *callable);
 

@@ -1,5 +1,6 @@
 // The receiving side of codec/function.h: each definition is decoded once.
 
+#include "codec/hooks.h"
 #include "codec/tables.h"
 
 #include "port/memory.h"
@@ -132,6 +133,28 @@ keep(cot_codec *codec, cot_function *function, PyObject *callable)
     return 0;
 }
 
+// Whether it is a builtin that looks for the frame of its caller, who is C code.
+static bool
+needs_frame(PyObject *callable)
+{
+    static const char *const names[] = {"dir",     "eval",   "exec",
+                                        "globals", "locals", "vars"};
+    PyObject *module = PyCFunction_CheckExact(callable)
+                           ? PyCFunction_GET_SELF(callable)
+                           : NULL;
+    if (module == NULL || !PyModule_Check(module)
+        || PyModule_GetDict(module) != PyEval_GetBuiltins()) {
+        return false;
+    }
+    const char *name = ((PyCFunctionObject *)callable)->m_ml->ml_name;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 PyObject *
 cot_function_load(cot_codec *codec, cot_function *function)
 {
@@ -146,6 +169,9 @@ cot_function_load(cot_codec *codec, cot_function *function)
         return callable;
     }
     callable = cot_decode(codec, function->definition);
+    if (callable != NULL && needs_frame(callable)) {
+        Py_SETREF(callable, cot_hook_give_frame(callable));
+    }
     if (callable != NULL && keep(codec, function, callable) < 0) {
         Py_CLEAR(callable);
     }

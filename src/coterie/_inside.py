@@ -49,6 +49,30 @@ def get(name: str) -> Any:
     return getattr(sys.modules["__main__"], name)
 
 
+def give_frame(builtin: Any) -> Any:
+    """What is called in the place of a builtin that looks for its caller's frame.
+
+    There is none where C code makes the call: it finds the names of ``__main__``.
+    """
+
+    def evaluate(
+        source: Any, /, globals: Any = None, locals: Any = None, **more: Any
+    ) -> Any:
+        if globals is None:
+            globals = sys.modules["__main__"].__dict__
+        return builtin(source, globals, locals, **more)
+
+    def look(*args: Any) -> Any:
+        names = sys.modules["__main__"].__dict__
+        if args:
+            return builtin(*args)
+        return sorted(names) if builtin is dir else names
+
+    call = evaluate if builtin in (eval, exec) else look
+    call.__name__ = call.__qualname__ = builtin.__name__
+    return call
+
+
 def join_threads(seconds: float) -> bool:
     """Wait for the threads that this interpreter has started; below 0: for ever.
 
