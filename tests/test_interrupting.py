@@ -187,6 +187,34 @@ def spin_in_pieces(started, never):
             double(1)
 
 
+def test_it_may_come_while_the_call_tells_what_it_raised(pool):
+    started = coterie.Queue()
+    for cls in Untold, Unsent:
+        future = pool.submit(throw, cls, started)
+        started.get()
+        assert future.interrupt() is True
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result()
+    assert pool.submit(double, 2).result() == 4
+
+
+class Untold(Exception):
+    def __str__(self):
+        if not self.args[1]:
+            self.args[1].append("asked")
+            spin(self.args[0])
+        return "told"
+
+
+class Unsent(Exception):
+    def __reduce__(self):
+        spin(self.args[0])
+
+
+def throw(cls, started):
+    raise cls(started, [])
+
+
 # ---- timeouts ----------------------------------------------------------------
 
 
@@ -245,6 +273,25 @@ def test_a_timeout_of_a_chunk(pool):
     results = pool.options(timeout=0.02).map(spin, [coterie.Queue()] * 4, chunksize=2)
     with pytest.raises(TimeoutError):
         next(results)
+
+
+class Slow:
+    def __reduce__(self):
+        return time.sleep, (0.5,)
+
+
+@pytest.mark.parametrize("call", [(time.sleep, 0.5), (abs, Slow())])
+def test_a_timeout_that_passes_in_c_code(call):
+    with coterie.Executor(1, task_timeout=0.02, stop_grace=50) as pool:
+        assert isinstance(pool.submit(*call).exception(), TimeoutError)
+        assert pool.stats().lost_ever == 0
+
+
+def test_a_chunk_of_c_code_ends_after_the_item():
+    with coterie.Executor(1, stop_grace=50) as pool:
+        view = pool.options(timeout=0.02)
+        with pytest.raises(TimeoutError):
+            list(view.map(time.sleep, [0.01] * 500, chunksize=500))
 
 
 # ---- workers that are given up -----------------------------------------------

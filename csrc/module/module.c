@@ -310,7 +310,7 @@ core_account(PyObject *module, PyObject *exc)
     PyErr_SetRaisedException(Py_NewRef(exc));
     cot_payload *payload = run_account(state_of(module), &account);
     if (payload == NULL) {
-        return PyErr_NoMemory();
+        return NULL;
     }
     cot_payload_destroy(payload);
     return account;

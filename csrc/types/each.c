@@ -21,7 +21,6 @@ add_failure(module_state *state, PyObject *failures, Py_ssize_t index)
     PyObject *account;
     cot_payload *payload = run_account(state, &account);
     if (payload == NULL) {
-        PyErr_NoMemory();
         return -1;
     }
     cot_payload_destroy(payload);
@@ -54,6 +53,7 @@ call_with(module_state *state, const each *own, Py_ssize_t index)
     PyObject *result = own->is_starred
                            ? PyObject_CallObject(own->callable, item)
                            : PyObject_CallOneArg(own->callable, item);
+    result = run_let_interrupt_in(state, result);
     if (result == NULL) {
         return take_failure(state, own, index);
     }

@@ -63,6 +63,28 @@ run_name_thread(module_state *state)
 
 // ---- calls ---------------------------------------------------------------
 
+static PyObject *
+raise_waiting(module_state *state, PyObject *result)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *let_in = state_import(state, LAZY_LET_INTERRUPT_IN);
+    PyObject *done = let_in ? PyObject_CallNoArgs(let_in) : NULL;
+    if (done == NULL && PyErr_ExceptionMatches(state->host->raised)) {
+        Py_XDECREF(exc);
+        Py_XDECREF(result);
+        return NULL;
+    }
+    Py_XDECREF(done);
+    PyErr_SetRaisedException(exc);
+    return result;
+}
+
+PyObject *
+run_let_interrupt_in(module_state *state, PyObject *result)
+{
+    return state->host->raised ? raise_waiting(state, result) : result;
+}
+
 int
 run_get_function(module_state *state, PyObject *callable,
                  cot_function **function, bool *is_among_args)
@@ -104,6 +126,7 @@ call_many(module_state *state, const cot_payload *call, PyObject *function)
     for (Py_ssize_t i = 0; i < len; i++) {
         PyObject *result = PyObject_CallObject(function,
                                                PyList_GET_ITEM(calls, i));
+        result = run_let_interrupt_in(state, result);
         if (result == NULL || PyList_Append(results, result) < 0) {
             Py_XDECREF(result);
             Py_CLEAR(results);
@@ -161,10 +184,18 @@ run_call(module_state *state, cot_function *definition,
             break;
     }
     Py_DECREF(function);
-    return result;
+    return run_let_interrupt_in(state, result);
 }
 
 // ---- outcomes ------------------------------------------------------------
+
+bool
+run_is_stopped(const module_state *state)
+{
+    const run_host *host = state->host;
+    return host->cancels && host->raised == state->interrupted
+           && PyErr_ExceptionMatches(state->interrupted);
+}
 
 bool
 run_can_be_decoded(module_state *state, const cot_payload *payload)
@@ -174,41 +205,43 @@ run_can_be_decoded(module_state *state, const cot_payload *payload)
     return made != NULL;
 }
 
+// The payload; the account itself in *made.  NULL with an exception set.
+static cot_payload *
+make_account(module_state *state, PyObject *exc, bool with, PyObject **made)
+{
+    PyObject *account_for = state_import(state, LAZY_ACCOUNT_FOR);
+    Py_XSETREF(*made, account_for ? PyObject_CallFunction(account_for, "Oii",
+                                                          exc, (int)with,
+                                                          state->host->stage)
+                                  : NULL);
+    cot_payload *payload = *made ? cot_encode(&state->codec, *made) : NULL;
+    if (with && payload != NULL && !run_can_be_decoded(state, payload)) {
+        cot_payload_destroy(payload);
+        payload = NULL;
+    }
+    return payload;
+}
+
 cot_payload *
 run_account(module_state *state, PyObject **account)
 {
     PyObject *exc = PyErr_GetRaisedException();
-    PyObject *account_for = state_import(state, LAZY_ACCOUNT_FOR);
     PyObject *made = NULL;
-    cot_payload *payload = NULL;
     // First with the exception itself; without, if it cannot be sent.
-    for (int with = 1; with >= 0 && account_for && payload == NULL; with--) {
+    cot_payload *payload = make_account(state, exc, true, &made);
+    if (payload == NULL && !run_is_stopped(state)) {
         PyErr_Clear();
-        Py_XSETREF(made, PyObject_CallFunction(account_for, "Oii", exc, with,
-                                               state->host->stage));
-        if (made != NULL) {
-            payload = cot_encode(&state->codec, made);
-        }
-        if (with && payload != NULL && !run_can_be_decoded(state, payload)) {
-            cot_payload_destroy(payload);
-            payload = NULL;
-        }
+        payload = make_account(state, exc, false, &made);
     }
-    PyErr_Clear();
-    Py_DECREF(exc);
+    if (payload == NULL && !run_is_stopped(state)) {
+        PyErr_NoMemory();
+    }
     if (account != NULL && payload != NULL) {
         *account = Py_NewRef(made);
     }
     Py_XDECREF(made);
+    Py_DECREF(exc);
     return payload;
-}
-
-bool
-run_is_stopped(const module_state *state)
-{
-    const run_host *host = state->host;
-    return host->cancels && host->raised == state->interrupted
-           && PyErr_ExceptionMatches(state->interrupted);
 }
 
 static cot_outcome_kind
@@ -242,17 +275,16 @@ run_outcome(module_state *state, cot_call_kind call_kind, PyObject *result,
             return COT_OUTCOME_VALUE;
         }
     }
-    if (run_is_stopped(state)) {
-        // Nobody will read an account: the future is cancelled.
-        PyErr_Clear();
-        return stopped_outcome(state);
+    // Nobody will read an account of what is stopped, be it while that is made.
+    if (!run_is_stopped(state)) {
+        *outcome = run_account(state, NULL);
+        if (*outcome != NULL) {
+            return COT_OUTCOME_RAISED;
+        }
     }
-    *outcome = run_account(state, NULL);
-    if (*outcome == NULL && state->host->raised != NULL
-        && state->host->cancels) {
-        return stopped_outcome(state);  // it came in the middle of the account
-    }
-    return *outcome ? COT_OUTCOME_RAISED : COT_OUTCOME_LOST;
+    bool is_stopped = run_is_stopped(state);
+    PyErr_Clear();
+    return is_stopped ? stopped_outcome(state) : COT_OUTCOME_LOST;
 }
 
 // ---- interrupts ----------------------------------------------------------

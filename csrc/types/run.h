@@ -61,6 +61,11 @@ PyObject *run_call(module_state *state, cot_function *function,
                    const cot_payload *call, cot_call_kind kind,
                    const cot_payload *extras);
 
+// C code that is called by itself sees nothing of an interrupt, which the next
+// Python code would raise: one that still waits takes the place of the call's
+// end, `result` or (NULL) the exception now set, which it steals.
+PyObject *run_let_interrupt_in(module_state *state, PyObject *result);
+
 // What to send of it: of `result` (borrowed), or if that is NULL of the
 // exception now set, which is cleared.
 cot_outcome_kind run_outcome(module_state *state, cot_call_kind call_kind,
@@ -68,7 +73,8 @@ cot_outcome_kind run_outcome(module_state *state, cot_call_kind call_kind,
 
 // The account of the exception now set, which is cleared, for
 // coterie._outcome.rebuild: its payload, and the account itself in *account (if
-// not NULL; a new reference).  NULL, and no exception, if there is no memory.
+// not NULL; a new reference).  NULL with an exception set: the interrupt came
+// meanwhile (run_is_stopped), or there is no memory.
 cot_payload *run_account(module_state *state, PyObject **account);
 
 // Whether it can be made here, and so where it goes: many an exception can be

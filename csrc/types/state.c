@@ -15,6 +15,7 @@ static const struct {
     [LAZY_BROKEN_POOL] = {"coterie.executor", "BrokenInterpreterPool"},
     [LAZY_ACCOUNT_FOR] = {"coterie._outcome", "account_for"},
     [LAZY_REBUILD] = {"coterie._outcome", "rebuild"},
+    [LAZY_LET_INTERRUPT_IN] = {"coterie._outcome", "let_interrupt_in"},
     [LAZY_FUTURE] = {"coterie.executor", "Future"},
     [LAZY_PREPARE] = {"coterie._worker", "prepare"},
     [LAZY_INITIALIZER_FAILED] = {"coterie._notes", "initializer_failed"},

@@ -187,7 +187,7 @@ drop_shared_arguments(cot_task *task)
 
 // Keeps the exception now set in words, for those who ask for statistics.
 static void
-note_error(cot_worker *worker)
+note_error(module_state *state, cot_worker *worker)
 {
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *text = PyUnicode_FromFormat("%s: %.200S", Py_TYPE(exc)->tp_name,
@@ -199,8 +199,12 @@ note_error(cot_worker *worker)
         memcpy(copy, found, (size_t)size + 1);
         cot_worker_note_error(worker, copy);
     }
-    PyErr_Clear();
     Py_XDECREF(text);
+    if (found == NULL && run_is_stopped(state)) {
+        Py_DECREF(exc);  // the interrupt has come meanwhile, and is what is told
+        return;
+    }
+    PyErr_Clear();
     PyErr_SetRaisedException(exc);
 }
 
@@ -214,7 +218,7 @@ run_task(module_state *state, cot_worker *worker, cot_task *task)
                                 task->call, task->call_kind,
                                 task->terms ? task->terms->extras : NULL);
     if (result == NULL) {
-        note_error(worker);
+        note_error(state, worker);
     }
     cot_outcome_kind kind = run_outcome(state, task->call_kind, result,
                                         &outcome);

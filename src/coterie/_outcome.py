@@ -30,6 +30,10 @@ _OURS = frozenset({"coterie._inside", "coterie._output"})
 LOADING_FUNCTION, _LOADING_ARGUMENTS, CALLED = range(3)
 
 
+def let_interrupt_in() -> None:
+    """Called where a call has ended: an interrupt that waits is raised here."""
+
+
 def account_for(exc: BaseException, with_exception: int, stage: int) -> Account:
     """Return what is sent of *exc*; called in the worker.
 
