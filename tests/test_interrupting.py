@@ -453,3 +453,20 @@ def test_an_initializer_that_hangs_is_interrupted():
     error = future.exception()
     assert type(error) is coterie.BrokenInterpreterPool
     assert "Interrupted" in str(error)
+
+
+def test_an_initializer_that_cannot_be_stopped_breaks_the_pool(run_script):
+    ended = run_script("""
+    import child, coterie, os
+    started = coterie.Queue()
+    pool = coterie.Executor(
+        1, initializer=child.compute, initargs=(started,), stop_grace=0.05
+    )
+    future = pool.submit(len, "abc")
+    started.get()
+    pool.shutdown(interrupt=True)
+    print(type(future.exception()).__name__)
+    print(pool.stats().started, flush=True)
+    os._exit(0)
+    """)
+    assert ended.lines == ["BrokenInterpreterPool", "1"]

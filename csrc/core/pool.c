@@ -608,27 +608,31 @@ cot_pool_cancel_pending(cot_pool *pool)
     }
 }
 
-void
-cot_pool_break(cot_pool *pool, const char *reason)
+// With the pool's lock held, which it releases.
+static void
+break_locked(cot_pool *pool, const char *reason)
 {
-    size_t size = strlen(reason) + 1;
-    char *copy = cot_alloc(size);
-    if (copy != NULL) {
-        memcpy(copy, reason, size);
-    }
-    cot_lock_acquire(&pool->lock);
     if (!pool->is_broken) {
+        size_t size = strlen(reason) + 1;
         pool->is_broken = true;
-        pool->reason = copy;
-        copy = NULL;
+        pool->reason = cot_alloc(size);
+        if (pool->reason != NULL) {
+            memcpy(pool->reason, reason, size);
+        }
     }
     cot_task *task, *line = close_locked(pool, true);
     cot_lock_release(&pool->lock);
-    cot_free(copy);
     while ((task = shift(&line)) != NULL) {
         lose(task, reason);
         cot_task_unref(task);
     }
+}
+
+void
+cot_pool_break(cot_pool *pool, const char *reason)
+{
+    cot_lock_acquire(&pool->lock);
+    break_locked(pool, reason);
 }
 
 bool
@@ -816,6 +820,27 @@ cot_home_dismiss_workers(cot_home *home)
     return needed == 0;
 }
 
+static void
+leave_locked(cot_pool *pool, cot_worker *worker)
+{
+    remove_worker_locked(pool, worker);
+    worker->place = COT_WORKER_LEAVING;
+    pool->leaving++;
+}
+
+void
+cot_worker_cannot_start(cot_worker *worker, const char *reason)
+{
+    cot_pool *pool = worker->pool;
+    cot_lock_acquire(&pool->lock);
+    leave_locked(pool, worker);
+    if (pool->count == 0) {
+        break_locked(pool, reason);
+        return;
+    }
+    cot_lock_release(&pool->lock);
+}
+
 bool
 cot_worker_leave_pool(cot_worker *worker, bool if_idle)
 {
@@ -826,9 +851,7 @@ cot_worker_leave_pool(cot_worker *worker, bool if_idle)
     bool leaves = worker->place == COT_WORKER_SERVING
                   && !(if_idle && pool->line.len > 0);
     if (leaves) {
-        remove_worker_locked(pool, worker);
-        worker->place = COT_WORKER_LEAVING;
-        pool->leaving++;
+        leave_locked(pool, worker);
         next = plan_worker_locked(pool, &status);
     }
     cot_lock_release(&pool->lock);
@@ -908,22 +931,34 @@ take_task_locked(cot_worker *worker)
 
 // With the pool's lock held, which it releases.
 static void
-lose_worker_locked(cot_worker *worker)
+replace_lost_locked(cot_worker *worker, cot_task *task)
 {
     cot_pool *pool = worker->pool;
     cot_status status;
     bool is_late = worker->is_late;
-    cot_task *task = take_task_locked(worker);
     cot_worker *next = plan_worker_locked(pool, &status);
-    cot_worker_enter_locked(worker);
     cot_lock_release(&pool->lock);
 
     pool->config.report(worker);
     status = start_planned(pool, next, status, NULL);
+    cot_task_finish(task, is_late ? COT_OUTCOME_LATE : COT_OUTCOME_STOPPED,
+                    NULL);
+    cot_task_unref(task);
+}
+
+// With the pool's lock held, which it releases.
+static void
+lose_worker_locked(cot_worker *worker)
+{
+    cot_task *task = take_task_locked(worker);
+    cot_worker_enter_locked(worker);
     if (task != NULL) {
-        cot_task_finish(task, is_late ? COT_OUTCOME_LATE : COT_OUTCOME_STOPPED,
-                        NULL);
-        cot_task_unref(task);
+        replace_lost_locked(worker, task);
+    }
+    else {
+        // Another one would run the same, and nobody would tell it to end.
+        break_locked(worker->pool, "an initializer did not end");
+        worker->pool->config.report(worker);
     }
     cot_worker_leave(worker);
 }

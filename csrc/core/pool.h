@@ -20,7 +20,8 @@
 // A worker may leave before the pool is closed, and then another starts when
 // there is work.  One whose task does not end although it was told to, is lost:
 // the pool ends the task in its stead, and does not count on the worker any
-// more, which leaves when it can.
+// more, which leaves when it can.  If it was something else that did not end,
+// which each worker has to begin with, the pool breaks.
 //
 //   RUNNING --its timeout, or cot_task_stop--> STOPPING --a grace later-->
 //   STOPPING once more --another grace--> LOST          per task that runs
@@ -189,6 +190,10 @@ void cot_worker_stop_locked(cot_worker *worker);
 
 // The worker takes tasks from now on, in the interpreter of this id.
 void cot_worker_is_ready(cot_worker *worker, int64_t interpreter_id);
+
+// The worker has failed to get ready: it takes no tasks.  Fewer workers than
+// wanted is no error; without any other one the pool breaks.
+void cot_worker_cannot_start(cot_worker *worker, const char *reason);
 
 // What its task has raised, in words; adopted.
 void cot_worker_note_error(cot_worker *worker, char *text);

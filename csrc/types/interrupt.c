@@ -162,8 +162,7 @@ interrupt_report_lost(cot_worker *worker)
     int len = snprintf(
         text, sizeof(text),
         "the worker %.60s_%u could not be stopped, in C code or "
-        "a call that catches Interrupted: another one takes its "
-        "place",
+        "a call that catches Interrupted: the pool does without it",
         cot_pool_name(worker->pool), worker->number);
     cot_payload *note = cot_payload_create((size_t)len, COT_NATIVE);
     if (note != NULL) {

@@ -280,15 +280,22 @@ run_tasks(module_state *state, cot_worker *worker)
 
 // ---- the whole -----------------------------------------------------------
 
-// The exception now set, in words, as the reason why the pool is broken.
+// The exception now set, in words, as the reason why the pool is broken; or if
+// the worker could not start, why it may be.
 static void
-break_by_exception(cot_pool *pool, const char *what)
+end_by_exception(cot_worker *worker, const char *what, bool has_started)
 {
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *text = PyUnicode_FromFormat("%s: %s: %S", what,
                                           Py_TYPE(exc)->tp_name, exc);
-    const char *reason = text ? PyUnicode_AsUTF8(text) : NULL;
-    cot_pool_break(pool, reason ? reason : what);
+    const char *found = text ? PyUnicode_AsUTF8(text) : NULL;
+    const char *reason = found ? found : what;
+    if (has_started) {
+        cot_pool_break(worker->pool, reason);
+    }
+    else {
+        cot_worker_cannot_start(worker, reason);
+    }
     PyErr_Clear();
     Py_XDECREF(text);
     Py_DECREF(exc);
@@ -328,11 +335,11 @@ live(cot_worker *worker, premises *own)
     module_state *state = prepare_interpreter(worker, own, &host);
     int failed = state ? run_initializer(state, worker) : -1;
     if (state == NULL) {
-        break_by_exception(worker->pool, "a worker could not start");
+        end_by_exception(worker, "a worker could not start", false);
     }
     else if (failed < 0) {
         report_initializer(state, worker->pool);
-        break_by_exception(worker->pool, "an initializer failed");
+        end_by_exception(worker, "an initializer failed", true);
     }
     else if (failed == 0) {
         is_well = run_tasks(state, worker);
@@ -347,10 +354,10 @@ live(cot_worker *worker, premises *own)
     return is_well;
 }
 
-// A new interpreter, that the thread is attached to; or NULL, and the pool is
-// broken.
+// A new interpreter, that the thread is attached to; or NULL, and the worker has
+// left.
 static premises *
-make_premises(cot_pool *pool)
+make_premises(cot_worker *worker)
 {
     const PyInterpreterConfig config = OPENING_OWN_GIL;
     premises *own = cot_alloc_zeroed(sizeof(*own));
@@ -366,7 +373,7 @@ make_premises(cot_pool *pool)
         cot_runtime_interpreter_closed();
         cot_free(own);
     }
-    cot_pool_break(pool, problem);
+    cot_worker_cannot_start(worker, problem);
     return NULL;
 }
 
@@ -399,7 +406,7 @@ worker_run(cot_worker *worker)
     if (own != NULL) {
         PyEval_RestoreThread(own->tstate);
     }
-    else if ((own = make_premises(worker->pool)) == NULL) {
+    else if ((own = make_premises(worker)) == NULL) {
         return;
     }
     if (live(worker, own) && renew(own)) {

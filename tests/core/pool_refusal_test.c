@@ -167,6 +167,59 @@ one_worker_is_enough_when_memory_is_short(void)
 }
 
 static void
+start_if_first(cot_worker *worker)
+{
+    if (worker->number == 0) {
+        stage_work(worker);
+    }
+    else {
+        cot_worker_cannot_start(worker, "no room");
+    }
+}
+
+static void
+one_worker_is_enough_when_others_cannot_start(void)
+{
+    stage on;
+    stage_set_up_with(&on, 2, start_if_first, STAGE_STACK);
+    cot_task *first = stage_submit(&on, 0);
+    stage_wait_for_runner(&on, 0);
+    cot_task *second = stage_submit(&on, 1);
+    WAIT_UNTIL(cot_pool_workers(on.pool) == 1);
+    CHECK_EQ(cot_pool_count(on.pool).started, 2);
+    stage_finish(&on, first, 0);
+    stage_finish(&on, second, 1);
+    stage_tear_down(&on);
+}
+
+static void
+never_start(cot_worker *worker)
+{
+    stage *on = cot_pool_context(worker->pool);
+    WAIT_UNTIL(atomic_load(&on->is_open[0]));
+    cot_worker_cannot_start(worker, "no room");
+}
+
+static void
+the_last_that_cannot_start_breaks_the_pool(void)
+{
+    stage on;
+    char reason[80];
+    stage_set_up_with(&on, 2, never_start, STAGE_STACK);
+    cot_task *tasks[2] = {stage_submit(&on, 1), stage_submit(&on, 2)};
+    CHECK_EQ(cot_pool_count(on.pool).started, 2);
+    stage_open_gate(&on, 0);
+    for (int i = 0; i < 2; i++) {
+        stage_wait_done(tasks[i]);
+        CHECK_EQ(tasks[i]->outcome_kind, COT_OUTCOME_LOST);
+        cot_task_unref(tasks[i]);
+    }
+    CHECK(cot_pool_why_broken(on.pool, reason, sizeof(reason)));
+    CHECK_EQ(strcmp(reason, "no room"), 0);
+    stage_tear_down(&on);
+}
+
+static void
 a_pool_breaks_without_memory(void)
 {
     for (int n = 1; n <= 2; n++) {
@@ -197,6 +250,8 @@ main(int argc, char **argv)
         TEST(whoever_counted_on_a_worker_is_told),
         TEST(memory_may_run_out),
         TEST(one_worker_is_enough_when_memory_is_short),
+        TEST(one_worker_is_enough_when_others_cannot_start),
+        TEST(the_last_that_cannot_start_breaks_the_pool),
         TEST(a_pool_breaks_without_memory),
         {0},
     };

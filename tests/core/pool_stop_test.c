@@ -53,7 +53,8 @@ work(cot_worker *worker)
 }
 
 static void
-set_up(stage *on, uint32_t max_workers, size_t max_pending, int64_t grace_ns)
+set_up_with(stage *on, uint32_t max_workers, size_t max_pending,
+            int64_t grace_ns, void (*body)(cot_worker *))
 {
     *on = (stage){.home = cot_home_create(), .may_start = true};
     atomic_store(&reminders, 0);
@@ -62,7 +63,7 @@ set_up(stage *on, uint32_t max_workers, size_t max_pending, int64_t grace_ns)
     CHECK_EQ(cot_timer_start(cot_home_timer(on->home)), COT_OK);
     on->pool = cot_pool_create(on->home, max_workers,
                                &(cot_pool_config){
-                                   .body = work,
+                                   .body = body,
                                    .destroy = stage_destroyed,
                                    .context = on,
                                    .remind = remind,
@@ -73,6 +74,12 @@ set_up(stage *on, uint32_t max_workers, size_t max_pending, int64_t grace_ns)
                                    .stop_grace_ns = grace_ns,
                                });
     CHECK(on->pool != NULL);
+}
+
+static void
+set_up(stage *on, uint32_t max_workers, size_t max_pending, int64_t grace_ns)
+{
+    set_up_with(on, max_workers, max_pending, grace_ns, work);
 }
 
 static cot_task *
@@ -205,6 +212,45 @@ timeouts_meet_the_end(void)
         cot_task_unref(task);
     }
     CHECK_EQ(cot_pool_count(on.pool).tasks, STAGE_GATES);
+    stage_tear_down(&on);
+}
+
+static void
+never_get_ready(cot_worker *worker)
+{
+    stage *on = cot_pool_context(worker->pool);
+    cot_worker_begin(worker);
+    atomic_fetch_add(&on->runs, 1);
+    WAIT_UNTIL(atomic_load(&on->is_open[0]));
+    CHECK(!cot_worker_end(worker));
+    cot_worker_seal(worker);
+}
+
+static void
+stop(cot_worker *worker, void *arg)
+{
+    (void)arg;
+    cot_worker_stop_locked(worker);
+}
+
+static void
+who_is_lost_before_its_first_task_breaks_the_pool(void)
+{
+    stage on;
+    char reason[80];
+    set_up_with(&on, 2, 0, COT_MS, never_get_ready);
+    cot_task *task = stage_submit(&on, 0);
+    WAIT_UNTIL(atomic_load(&on.runs) == 1);
+    cot_pool_each_busy(on.pool, stop, NULL);
+    stage_wait_done(task);
+    CHECK_EQ(task->outcome_kind, COT_OUTCOME_LOST);
+    cot_task_unref(task);
+    CHECK(cot_pool_why_broken(on.pool, reason, sizeof(reason)));
+    cot_pool_counts counts = cot_pool_count(on.pool);
+    CHECK_EQ(counts.started, 1);
+    CHECK_EQ(counts.serving, 0);
+    WAIT_UNTIL(atomic_load(&reports) == 1);
+    stage_open_gate(&on, 0);
     stage_tear_down(&on);
 }
 
@@ -368,6 +414,7 @@ main(int argc, char **argv)
         TEST(a_timeout_is_told_and_then_the_worker_is_lost),
         TEST(who_is_in_time_is_left_alone),
         TEST(timeouts_meet_the_end),
+        TEST(who_is_lost_before_its_first_task_breaks_the_pool),
         TEST(who_leaves_is_replaced_while_tasks_wait),
         TEST(who_has_a_task_to_take_does_not_leave),
         TEST(who_submits_waits_for_room),
