@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import logging
+import os
 import random
 import threading
 import time
@@ -213,6 +214,24 @@ class Unsent(Exception):
 
 def throw(cls, started):
     raise cls(started, [])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
+def test_asking_again_and_again_takes_one_thread(run_script):
+    ended = run_script("""
+    import child, coterie, os
+
+    started = coterie.Queue()
+    pool = coterie.Executor(1, stop_grace=100)
+    future = pool.submit(child.compute, started)
+    started.get()
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(50):
+        assert future.interrupt()
+    print(len(os.listdir("/proc/self/task")) - before, flush=True)
+    os._exit(0)
+    """)
+    assert int(ended.lines[0]) < 10  # a visitor, and what is started once
 
 
 # ---- timeouts ----------------------------------------------------------------

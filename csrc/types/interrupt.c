@@ -17,6 +17,7 @@ typedef struct visit {
     cot_worker *worker;  // borrowed: it has a guest; or NULL
     bool again;
     bool is_late;
+    bool is_awaited;               // the host says so, until it arrives
     cot_interpreter *interpreter;  // shared: one reference; or NULL
     uint64_t run;                  // of the worker, or of the interpreter
     cot_payload *type;             // owned, or NULL
@@ -65,9 +66,24 @@ raise_there(const visit *own)
     }
 }
 
+// Who asks from now on sends another one.
+static void
+note_arrival(visit *own)
+{
+    if (own->is_awaited) {
+        uint64_t run = own->run;
+        own->is_awaited = false;
+        // A visitor of a later run may be on his way already.
+        atomic_compare_exchange_strong_explicit(&own->host->awaited, &run, 0,
+                                                memory_order_acq_rel,
+                                                memory_order_relaxed);
+    }
+}
+
 static void
 end_visit(visit *own)
 {
+    note_arrival(own);
     if (own->interpreter != NULL) {
         cot_interpreter_leave(own->interpreter);
         cot_interpreter_unref(own->interpreter);
@@ -86,6 +102,7 @@ run_visit(void *arg)
     PyThreadState *tstate = PyThreadState_New(own->host->interpreter);
     if (tstate != NULL) {
         PyEval_RestoreThread(tstate);
+        note_arrival(own);
         if (is_in_time(own)) {
             raise_there(own);
         }
@@ -134,6 +151,26 @@ visit_entered(cot_worker *worker, uint64_t run, bool is_late)
     return set_out(own);
 }
 
+// The same, unless a visitor is on his way already: C code may keep many of them
+// waiting, each of them a thread.
+static cot_status
+visit_once(cot_worker *worker, uint64_t run)
+{
+    visit *own = make_visit(worker, run, true);
+    if (own == NULL) {
+        cot_worker_leave(worker);
+        return COT_NO_MEMORY;
+    }
+    if (atomic_exchange_explicit(&own->host->awaited, run,
+                                 memory_order_acq_rel)
+        == run) {
+        end_visit(own);
+        return COT_OK;
+    }
+    own->is_awaited = true;
+    return set_out(own);
+}
+
 bool
 interrupt_task(cot_home *home, const cot_task *task, cot_status *status)
 {
@@ -143,7 +180,7 @@ interrupt_task(cot_home *home, const cot_task *task, cot_status *status)
     if (!cot_task_stop(home, task, &worker, &run)) {
         return false;
     }
-    *status = visit_entered(worker, run, false);
+    *status = visit_once(worker, run);
     return true;
 }
 

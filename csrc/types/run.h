@@ -28,6 +28,9 @@ struct run_host {
     cot_outbox *asker;    // borrowed: where notes go; NULL: nowhere
     PyObject *raised;     // owned, under the interpreter's GIL: the exception
                           // type that an interrupt has set, or NULL
+    _Atomic(uint64_t)
+        awaited;         // the run that a visitor of one who asked is on
+                         // his way to, or 0
     const void *serves;  // what it runs now: compared, never followed; or NULL
     const char *pool;    // borrowed: the name of the worker's pool; or NULL
     uint32_t number;     // the worker's, in its pool

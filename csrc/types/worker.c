@@ -201,7 +201,8 @@ note_error(module_state *state, cot_worker *worker)
     }
     Py_XDECREF(text);
     if (found == NULL && run_is_stopped(state)) {
-        Py_DECREF(exc);  // the interrupt has come meanwhile, and is what is told
+        Py_DECREF(
+            exc);  // the interrupt has come meanwhile, and is what is told
         return;
     }
     PyErr_Clear();
