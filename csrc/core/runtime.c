@@ -21,6 +21,7 @@ static struct cot_runtime {
     cot_waits waits;
     cot_homes homes;
     cot_arenas arenas;
+    cot_ledger ledger;
 } runtime;
 
 uint64_t
@@ -141,6 +142,12 @@ cot_runtime_arenas(void)
     return &runtime.arenas;
 }
 
+cot_ledger *
+cot_runtime_ledger(void)
+{
+    return &runtime.ledger;
+}
+
 void
 cot_runtime_after_fork_in_child(void)
 {
@@ -153,9 +160,10 @@ cot_runtime_after_fork_in_child(void)
     runtime.sigint.is_set_up = false;
     runtime.parked = (cot_parked){0};
     cot_lot_after_fork_in_child(&runtime.lot);
-    // Who held it is not in this process.
+    // Who held them is not in this process.
     runtime.registry.lock = (cot_lock){0};
     runtime.homes.lock = (cot_lock){0};
     runtime.arenas.lock = (cot_lock){0};
     cot_waits_after_fork_in_child(&runtime.waits);
+    runtime.ledger = (cot_ledger){0};
 }

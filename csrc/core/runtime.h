@@ -7,6 +7,7 @@
 #define COT_CORE_RUNTIME_H
 
 #include "core/arenas.h"
+#include "core/ledger.h"
 #include "core/lock.h"
 #include "core/lot.h"
 #include "core/registry.h"
@@ -99,6 +100,9 @@ cot_homes *cot_runtime_homes(void);
 
 // Whose memory is whose; see types/memory.h.
 cot_arenas *cot_runtime_arenas(void);
+
+// Whose changes of the environment are to be undone.
+cot_ledger *cot_runtime_ledger(void);
 
 // In the child of a fork, which had no interpreters of ours alive.
 void cot_runtime_after_fork_in_child(void);

@@ -9,4 +9,10 @@
 // never 0.
 uint64_t cot_environment_digest(void);
 
+// The variable's value, lent until somebody changes it; NULL: there is none.
+const char *cot_environment_get(const char *name);
+
+// NULL removes it.  Nothing happens without memory.
+void cot_environment_set(const char *name, const char *value);
+
 #endif

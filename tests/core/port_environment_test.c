@@ -3,6 +3,7 @@
 #include "support/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 extern char **environ;
 
@@ -65,6 +66,19 @@ none_has_one_too(void)
     environ = before;
 }
 
+static void
+a_variable_is_set_and_removed(void)
+{
+    CHECK(cot_environment_get("COTERIE_A") == NULL);
+    cot_environment_set("COTERIE_A", "1");
+    CHECK(strcmp(cot_environment_get("COTERIE_A"), "1") == 0);
+    cot_environment_set("COTERIE_A", "2");
+    CHECK(strcmp(cot_environment_get("COTERIE_A"), "2") == 0);
+    cot_environment_set("COTERIE_A", NULL);
+    cot_environment_set("COTERIE_A", NULL);
+    CHECK(cot_environment_get("COTERIE_A") == NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -74,6 +88,7 @@ main(int argc, char **argv)
         TEST(values_that_change_places_change_it),
         TEST(the_order_does_not),
         TEST(none_has_one_too),
+        TEST(a_variable_is_set_and_removed),
         {0},
     };
     return run_tests(tests, argc, argv);

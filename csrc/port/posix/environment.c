@@ -1,6 +1,7 @@
 #include "port/environment.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #ifdef __APPLE__
 #include <crt_externs.h>
@@ -30,4 +31,16 @@ cot_environment_digest(void)
         sum += digest_string(variables[i]);
     }
     return sum ? sum : 1;
+}
+
+const char *
+cot_environment_get(const char *name)
+{
+    return getenv(name);
+}
+
+void
+cot_environment_set(const char *name, const char *value)
+{
+    (void)(value != NULL ? setenv(name, value, 1) : unsetenv(name));
 }
