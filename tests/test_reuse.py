@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -250,7 +251,186 @@ def test_what_went_past_os_environ_is_seen(monkeypatch):
     os.putenv("COTERIE_GONE", "2")
     assert in_new_pool(look_environment) == [[None, None, "2"], id]
     assert in_new_pool(lambda: os.putenv("COTERIE_GONE", "3")) == [None, id]
-    assert in_new_pool(look_environment) == [[None, None, "3"], id]
+    assert in_new_pool(look_environment) == [[None, None, "2"], id]
+
+
+def variable(name="COTERIE_LEFT"):
+    """What a child process is given."""
+    shell = ["sh", "-c", 'printf %s "${' + name + '-none}"']
+    return subprocess.run(shell, check=True, capture_output=True, text=True).stdout
+
+
+def set_to(value):
+    os.environ["COTERIE_LEFT"] = value
+
+
+def remove():
+    del os.environ["COTERIE_LEFT"]
+
+
+def set_twice():
+    set_to("first")
+    set_to("second")
+
+
+def put():
+    os.putenv("COTERIE_LEFT", "put")
+
+
+def unset():
+    os.unsetenv("COTERIE_LEFT")
+
+
+def set_and_replace():
+    set_to("set")
+    os.environ = os.environb = {}
+
+
+def set_at_exit():
+    import atexit
+
+    atexit.register(set_to, "at its end")
+
+
+CHANGES = [set_twice, put, unset, set_and_replace, set_at_exit]
+
+
+@pytest.fixture(params=[None, "", "original"])
+def original(request, monkeypatch):
+    """The value that a variable of the process has; None if it is not there."""
+    monkeypatch.delenv("COTERIE_LEFT", raising=False)
+    if request.param is not None:
+        monkeypatch.setenv("COTERIE_LEFT", request.param)
+    return request.param
+
+
+@pytest.fixture
+def absent(monkeypatch):
+    monkeypatch.setenv("COTERIE_LEFT", "")
+    del os.environ["COTERIE_LEFT"]
+
+
+def shown(value):
+    return "none" if value is None else value
+
+
+@pytest.mark.parametrize("options", [{}, {"max_tasks_per_child": 1}], ids=str)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_a_worker_changes_in_the_environment_is_undone(change, options, original):
+    with coterie.Executor(1, **options) as pool:
+        pool.submit(change).result()
+    assert variable() == shown(original)
+    assert os.environ.get("COTERIE_LEFT") == original
+    assert in_new_pool(look_environment)[0][0] == original
+
+
+def test_while_it_lives_its_changes_are_the_processs(absent):
+    with coterie.Executor(1) as pool:
+        pool.submit(set_to, "worker's").result()
+        assert variable() == "worker's"
+        pool.submit(remove).result()
+        assert variable() == "none"
+
+
+def test_each_worker_sets_a_variable_to_something_else(absent):
+    barrier = coterie.sync.Barrier(3)
+
+    def mark():
+        set_to(coterie.executor.current_worker())
+        barrier.wait()
+
+    for _ in range(2):
+        with coterie.Executor(3, initializer=mark) as pool:
+            [f.result() for f in [pool.submit(int) for _ in range(3)]]
+        assert variable() == "none"
+        assert in_new_pool(look_environment)[0][0] is None
+
+
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_the_last_who_changed_it_undoes_it(first_ends_first, original):
+    with coterie.Executor(1) as first, coterie.Executor(1) as second:
+        first.submit(set_to, "first").result()
+        second.submit(set_to, "second").result()
+        (first if first_ends_first else second).shutdown()
+        assert variable() == ("second" if first_ends_first else shown(original))
+    assert variable() == shown(original)
+    assert in_new_pool(look_environment)[0][0] == original
+
+
+def main_sets():
+    os.environ["COTERIE_LEFT"] = "main"
+
+
+def main_removes():
+    os.environ.pop("COTERIE_LEFT", None)
+    os.unsetenv("COTERIE_LEFT")
+
+
+@pytest.mark.parametrize("value", ["worker", "main"])
+@pytest.mark.parametrize("say", [main_sets, main_removes])
+def test_the_word_of_main_is_final(say, value, original):
+    with coterie.Executor(1) as pool:
+        pool.submit(set_to, value).result()
+        say()
+    assert variable() == shown(os.environ.get("COTERIE_LEFT"))
+    with coterie.Executor(1) as pool:
+        assert pool.submit(look_environment).result()[0] == os.environ.get(
+            "COTERIE_LEFT"
+        )
+        pool.submit(set_to, "worker").result()
+    assert variable() == shown(os.environ.get("COTERIE_LEFT"))
+
+
+def read_anew():
+    from coterie import _compat
+
+    _compat.reload_environ()
+
+
+def test_what_a_worker_only_reads_is_not_its_own(absent):
+    with coterie.Executor(1) as pool:
+        pool.submit(int).result()
+        main_sets()
+        pool.submit(read_anew).result()
+        assert pool.submit(os.environ.get, "COTERIE_LEFT").result() == "main"
+    assert variable() == os.environ["COTERIE_LEFT"] == "main"
+
+
+def test_what_it_has_not_written_last_stays(absent):
+    ctypes = pytest.importorskip("ctypes")
+    with coterie.Executor(1) as pool:
+        pool.submit(set_to, "worker").result()
+        # As a C library does it: nobody is told.
+        ctypes.CDLL(None).setenv(b"COTERIE_LEFT", b"library", 1)
+    assert variable() == "library"
+    assert in_new_pool(look_environment)[0][0] == "library"
+
+
+def test_events_that_code_makes_up_change_nothing(absent):
+    def audit():
+        sys.audit("os.putenv")
+        sys.audit("os.putenv", "COTERIE_LEFT", 1)
+        sys.audit("os.putenv", b"COTERIE_LEFT", b"\0")
+        sys.audit("os.unsetenv", b"COTERIE_LEFT", 1)
+        sys.audit("os.putenv", b"", b"")
+
+    main_sets()
+    in_new_pool(audit)
+    assert variable() == "main"
+
+
+def test_a_parked_interpreter_reads_the_environment_anew(absent):
+    interpreter = interpreters.create()
+    interpreter.call(set_to, "inside")
+    assert variable() == "inside"
+    interpreter.close()
+    if sys.version_info < (3, 14):
+        assert variable() == "none"
+    main_sets()
+    interpreter = interpreters.create()
+    assert interpreter.call(look_environment)[0] == "main"
+    interpreter.close()
+    assert variable() == "main"
 
 
 def test_a_module_is_imported_anew(tmp_path, monkeypatch):

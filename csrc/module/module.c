@@ -16,6 +16,7 @@
 #include "types/condition_type.h"
 #include "types/dispatcher.h"
 #include "types/endpoint_type.h"
+#include "types/environment.h"
 #include "types/errors.h"
 #include "types/event_type.h"
 #include "types/fork_guard.h"
@@ -427,6 +428,13 @@ core_has_audit_hooks(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+core_environment(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    (void)module;
+    return environment_read();
+}
+
+static PyObject *
 core_end_idle(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     if (idle_end(state_of(module)) < 0) {
@@ -607,6 +615,9 @@ static PyMethodDef core_methods[] = {
     {"has_audit_hooks", core_has_audit_hooks, METH_NOARGS,
      PyDoc_STR("has_audit_hooks($module, /)\n--\n\n"
                "Whether code of this interpreter has added audit hooks.")},
+    {"environment", core_environment, METH_NOARGS,
+     PyDoc_STR("environment($module, /)\n--\n\n"
+               "What the process has, as os.environb would if read now.")},
     {"end_idle", core_end_idle, METH_NOARGS,
      PyDoc_STR(
          "end_idle($module, /)\n--\n\n"

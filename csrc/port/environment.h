@@ -9,6 +9,10 @@
 // never 0.
 uint64_t cot_environment_digest(void);
 
+// All of it, each as "name=value", NULL after the last: lent until somebody changes
+// it; or NULL.
+char *const *cot_environment_all(void);
+
 // The variable's value, lent until somebody changes it; NULL: there is none.
 const char *cot_environment_get(const char *name);
 

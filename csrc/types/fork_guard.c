@@ -4,6 +4,7 @@
 #include "core/runtime.h"
 #include "core/waits.h"
 #include "port/thread.h"
+#include "types/environment.h"
 #include "types/idle.h"
 
 #include <string.h>
@@ -68,6 +69,12 @@ static int
 audit(const char *event, PyObject *args, void *user_data)
 {
     module_state *state;
+    if (event[0] == 'o' && strcmp(event, "os.putenv") == 0) {
+        environment_note(args, true);
+    }
+    if (event[0] == 'o' && strcmp(event, "os.unsetenv") == 0) {
+        environment_note(args, false);
+    }
     if (event[0] == 's' && strcmp(event, "sys._current_frames") == 0) {
         return guard_frames();
     }

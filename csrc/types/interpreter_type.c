@@ -8,6 +8,7 @@
 #include "port/memory.h"
 #include "types/async_wait.h"
 #include "types/blocking.h"
+#include "types/environment.h"
 #include "types/errors.h"
 #include "types/interrupt.h"
 #include "types/opening.h"
@@ -277,8 +278,7 @@ end_interpreter(cot_interpreter *interpreter, PyThreadState *own)
     clear_seats(interpreter, true);
     cot_interpreter_stand_up(interpreter);
     if (!parking_keep(own, host->stock)) {
-        Py_EndInterpreter(own);
-        cot_runtime_interpreter_closed();
+        opening_end(own);
     }
     interpreter->host = NULL;
     cot_free(host);
@@ -537,9 +537,8 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
         || cot_interpreter_sit(interpreter, tstate) != COT_OK) {
         // Nobody knows of it: as if it had not been.
         Py_XDECREF(stock);
-        Py_EndInterpreter(tstate);
+        opening_end(tstate);
         PyEval_RestoreThread(outer);
-        cot_runtime_interpreter_closed();
         cot_free(host);
         if (interpreter != NULL) {
             cot_interpreter_closed(interpreter);
@@ -549,7 +548,8 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
         return NULL;
     }
     stay own = {.interpreter = interpreter, .outer = outer};
-    if (opening_apply(settings, has_own_gil) < 0) {
+    if (opening_apply(settings, has_own_gil) < 0
+        || (stock != NULL && parking_resume() < 0)) {
         carry_out_failure(&own, state);
     }
     else {
@@ -638,6 +638,7 @@ interpreter_take_stock(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (!failed) {
         interpreter_host *host = self->interpreter->host;
         host->stock = parking_take_stock();
+        environment_watch();
         come_out(&own);
     }
     cot_interpreter_end(self->interpreter);

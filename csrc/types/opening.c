@@ -1,6 +1,7 @@
 #include "types/opening.h"
 
 #include "compat/compat.h"
+#include "core/runtime.h"
 #include "port/memory.h"
 
 // A creation that runs out of memory half way brings the process down: have
@@ -22,6 +23,17 @@ opening_create(const PyInterpreterConfig *config, PyThreadState **tstate)
                               : "an interpreter could not be created";
     }
     return NULL;
+}
+
+void
+opening_end(PyThreadState *tstate)
+{
+    PyInterpreterState *interpreter = PyThreadState_GetInterpreter(tstate);
+    int64_t id = PyInterpreterState_GetID(interpreter);
+    Py_EndInterpreter(tstate);
+    // Only now: its last callbacks may have changed something.
+    cot_ledger_undo(cot_runtime_ledger(), id);
+    cot_runtime_interpreter_closed();
 }
 
 static int

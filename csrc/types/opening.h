@@ -22,6 +22,11 @@
 const char *opening_create(const PyInterpreterConfig *config,
                            PyThreadState **tstate);
 
+// Ends the interpreter that the thread is attached to by its only state, and
+// undoes what it has changed in the environment; the thread is then attached to
+// nothing.
+void opening_end(PyThreadState *tstate);
+
 // Sets (sys.path, sys.argv): before anything is imported, as the parent may
 // have found us by its sys.path.  -1 with an exception set.
 int opening_apply(const cot_payload *settings, bool has_own_gil);

@@ -4,6 +4,7 @@
 #include "core/runtime.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
+#include "types/opening.h"
 
 PyObject *
 parking_take_stock(void)
@@ -28,10 +29,10 @@ parking_get_ready(void)
 }
 
 int
-parking_resume(PyObject *stock)
+parking_resume(void)
 {
     PyObject *module = PyImport_ImportModule("coterie._reset");
-    PyObject *done = module ? PyObject_CallMethod(module, "resume", "O", stock)
+    PyObject *done = module ? PyObject_CallMethod(module, "resume", NULL)
                             : NULL;
     Py_XDECREF(module);
     Py_XDECREF(done);
@@ -105,6 +106,8 @@ parking_keep(PyThreadState *own, PyObject *stock)
     PyGC_Collect();
     PyThreadState_Clear(own);
     PyThreadState_DeleteCurrent();
+    cot_ledger_undo(cot_runtime_ledger(),
+                    PyInterpreterState_GetID(interpreter));
     if (put(interpreter, stock)) {
         return true;
     }
@@ -113,9 +116,11 @@ parking_keep(PyThreadState *own, PyObject *stock)
     if (last != NULL) {
         PyEval_RestoreThread(last);
         Py_DECREF(stock);
-        Py_EndInterpreter(last);
+        opening_end(last);
     }
-    cot_runtime_interpreter_closed();
+    else {
+        cot_runtime_interpreter_closed();
+    }
     return true;
 }
 
@@ -175,9 +180,8 @@ parking_end_all(void)
     PyObject *stock;
     while ((tstate = parking_take(&stock)) != NULL) {
         Py_DECREF(stock);
-        Py_EndInterpreter(tstate);
+        opening_end(tstate);
         PyEval_RestoreThread(outer);
-        cot_runtime_interpreter_closed();
     }
 }
 

@@ -21,7 +21,7 @@ PyObject *parking_take_stock(void);
 // Attached to one that was made like new: what can be done before it is used, and
 // what has to be done then.  -1 with an exception set.
 int parking_get_ready(void);
-int parking_resume(PyObject *stock);
+int parking_resume(void);
 
 // Attached to an interpreter that is about to end by its only thread state.
 // True: it is parked, and the thread attached to nothing.  Adopts `stock`.

@@ -5,6 +5,7 @@
 #include "port/environment.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
+#include "types/environment.h"
 #include "types/opening.h"
 #include "types/parking.h"
 #include "types/run.h"
@@ -110,18 +111,23 @@ note_environment(premises *own, uint64_t before)
     own->environment = cot_environment_digest() == before ? before : 0;
 }
 
+static int
+read_environment(premises *own)
+{
+    uint64_t before = cot_environment_digest();
+    int failed = parking_resume();
+    note_environment(own, before);
+    return failed;
+}
+
 // With the process, before it is used again.  To read os.environ anew takes as
 // long as all else.
 static int
 catch_up(premises *own)
 {
-    uint64_t current = cot_environment_digest();
-    if (current == own->environment) {
-        return 0;
-    }
-    int failed = parking_resume(own->stock);
-    note_environment(own, current);
-    return failed;
+    return cot_environment_digest() == own->environment
+               ? 0
+               : read_environment(own);
 }
 
 // Our module, and the hooks that it has for the interpreter.
@@ -369,6 +375,7 @@ make_premises(cot_worker *worker)
         problem = opening_create(&config, &own->tstate);
         if (problem == NULL) {
             note_environment(own, environment);
+            environment_watch();
             return own;
         }
         cot_runtime_interpreter_closed();
@@ -383,9 +390,18 @@ end_premises(premises *own)
 {
     Py_XDECREF(own->stock);
     cot_compat_forget_thread();
-    Py_EndInterpreter(own->tstate);
-    cot_runtime_interpreter_closed();
+    opening_end(own->tstate);
     cot_free(own);
+}
+
+// What its code has changed is undone, then os.environ is as that left it.
+static int
+renew_environment(premises *own)
+{
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    cot_ledger_undo(cot_runtime_ledger(),
+                    PyInterpreterState_GetID(interpreter));
+    return read_environment(own);
 }
 
 // Whether it can serve another worker, as if it were new.
@@ -394,7 +410,8 @@ renew(premises *own)
 {
     own->is_used = own->stock != NULL && cot_lot_has_room(cot_runtime_lot())
                    && parking_renew(&own->tstate, own->stock)
-                   && parking_get_ready() == 0 && settle(own) == 0;
+                   && renew_environment(own) == 0 && parking_get_ready() == 0
+                   && settle(own) == 0;
     PyErr_Clear();
     return own->is_used;
 }

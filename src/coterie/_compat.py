@@ -146,8 +146,8 @@ def has_threads() -> bool:
 def reload_environ() -> None:
     """Bring os.environ up to what the process has.
 
-    Before 3.14, which has os.reload_environ: what the module of the system has
-    when it is imported anew.
+    Before 3.14, which has os.reload_environ, the same by the mapping's private
+    dictionary: to assign to it would change the process.
     """
     import os
 
@@ -155,17 +155,11 @@ def reload_environ() -> None:
     if reload is not None:
         reload()
         return
-    old = sys.modules.pop("posix")
-    try:
-        import posix
-    finally:
-        sys.modules["posix"] = old
-    current = posix.environ
-    for name in [name for name in os.environb if name not in current]:
-        del os.environb[name]
-    for name, value in current.items():
-        if os.environb.get(name) != value:
-            os.environb[name] = value
+    from coterie import _core
+
+    data = os.environ._data
+    data.clear()
+    data.update(_core.environment())
 
 
 def import_what_breaks_when_imported_at_once() -> None:

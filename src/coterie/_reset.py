@@ -1,8 +1,9 @@
 """Making an interpreter that was used like a new one.
 
 Runs inside it.  What is taken stock of when it is new is put back: the names of
-all modules, ``__main__`` among them, the sys module, environment, warnings,
-logging, callbacks of atexit.  Modules that were imported since are forgotten.
+all modules, ``__main__`` among them, the sys module, warnings, logging,
+callbacks of atexit.  Modules that were imported since are forgotten.  The
+environment is the process's: what was changed there is undone in C.
 
 Those of the standard library stay: some leave things with the interpreter
 (callbacks of fork, say) that keep all of them in memory, so to import them anew
@@ -157,7 +158,7 @@ _IMMUTABLE = 1 << 8  # of the flags of types
 def take_stock() -> Stock:
     """Return what `reset` puts back; called in a new interpreter."""
     import gc
-    import os
+    import os  # noqa: F401  # its names are to be put back
 
     modules = {name: m for name, m in sys.modules.items() if not _is_ours(name)}
     spaces = {name: vars(module) for name, module in modules.items()}
@@ -176,7 +177,6 @@ def take_stock() -> Stock:
         ],
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
-        "environ": dict(os.environb),
     }
 
 
@@ -197,7 +197,6 @@ def reset(stock: Stock, strictly: bool) -> bool:
     ):
         return False
     _core.end_waits()
-    _reset_environment(stock)
     _reset_sys(stock)
     _reset_warnings()
     _reset_logging()
@@ -211,14 +210,11 @@ def get_ready() -> None:
     from coterie import _byvalue, _compat, _core  # noqa: F401
 
 
-def resume(stock: Stock) -> None:
-    """Catch up with the process: called when it is used again."""
-    import os
-
+def resume() -> None:
+    """Catch up with the process, whose environment may have changed."""
     from coterie import _compat
 
     _compat.reload_environ()
-    stock["environ"] = dict(os.environb)
 
 
 def _is_ours(name: str) -> bool:
@@ -358,18 +354,6 @@ def _put_back(namespace: dict[str, Any], names: dict[str, Any]) -> None:
     for name in [name for name in namespace if name not in names]:
         del namespace[name]
     namespace.update(names)
-
-
-def _reset_environment(stock: Stock) -> None:
-    import os
-
-    # Of the process: as after a process that ended, its changes are gone.
-    environ, old = os.environb, stock["environ"]
-    for name in [name for name in environ if name not in old]:
-        del environ[name]
-    for name, value in old.items():
-        if environ.get(name) != value:
-            environ[name] = value
 
 
 def _reset_warnings() -> None:

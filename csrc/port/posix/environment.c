@@ -22,11 +22,17 @@ digest_string(const char *text)
     return digest * 0x9e3779b97f4a7c15;
 }
 
+char *const *
+cot_environment_all(void)
+{
+    return environ;
+}
+
 uint64_t
 cot_environment_digest(void)
 {
     uint64_t sum = 0;
-    char **variables = environ;
+    char *const *variables = cot_environment_all();
     for (size_t i = 0; variables != NULL && variables[i] != NULL; i++) {
         sum += digest_string(variables[i]);
     }
