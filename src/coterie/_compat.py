@@ -157,7 +157,7 @@ def reload_environ() -> None:
         return
     from coterie import _core
 
-    data = os.environ._data
+    data = vars(os.environ)["_data"]
     data.clear()
     data.update(_core.environment())
 
