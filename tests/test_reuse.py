@@ -191,6 +191,174 @@ def look_library():
     )
 
 
+def spoil_bindings():
+    import datetime
+    import functools
+    import json
+    import pickle
+    import re
+    import string
+    import threading
+    import warnings
+
+    json.dumps = functools.partial(json.dumps, indent=4)
+    json.left = 1
+    pickle.DEFAULT_PROTOCOL = 2
+    re._MAXCACHE = 1
+    datetime.UTC = 5
+    del string.ascii_letters
+    threading.excepthook = print
+    warnings.showwarning = warnings.formatwarning = print
+
+
+def look_bindings():
+    import datetime
+    import json
+    import pickle
+    import re
+    import string
+    import threading
+    import warnings
+
+    return (
+        json.dumps([1]),
+        hasattr(json, "left"),
+        pickle.DEFAULT_PROTOCOL,
+        re._MAXCACHE,
+        str(datetime.UTC),
+        string.ascii_letters,
+        threading.excepthook is print,
+        warnings.showwarning is print,
+        warnings.formatwarning is print,
+    )
+
+
+def spoil_what_is_imported():
+    import types
+
+    import json  # noqa: F401
+    import queue  # noqa: F401
+    import urllib.parse
+
+    sys.modules["json"] = types.ModuleType("json")
+    del sys.modules["queue"], urllib.parse
+
+
+def look_what_is_imported():
+    import json
+    import queue
+    import urllib.parse
+
+    try:
+        raise queue.Empty
+    except sys.modules["_queue"].Empty:
+        return json.dumps([1]), urllib.parse.__name__
+
+
+def spoil_fake():
+    import types
+
+    fake = types.ModuleType("statistics")
+    for _ in range(2):
+        sys.modules["statistics"] = fake
+        del sys.modules["statistics"]
+    sys.modules["statistics"] = fake
+
+
+def look_fake():
+    import statistics
+
+    return statistics.mean([1, 3])
+
+
+def spoil_log():
+    import logging
+
+    logging.captureWarnings(True)
+    logging.addLevelName(logging.WARNING, "left")
+    logging.raiseExceptions = False
+    logging.lastResort = None
+    logging.setLogRecordFactory(print)
+    logging.getLogger().manager.setLogRecordFactory(print)
+
+
+def look_log():
+    import logging
+    import warnings
+
+    return (
+        warnings.showwarning.__module__ == "logging",
+        logging.getLevelName(30),
+        logging.getLevelName("WARNING"),
+        logging.raiseExceptions,
+        logging.lastResort is None,
+        logging.getLogRecordFactory() is print,
+        logging.getLogger().manager.logRecordFactory,
+    )
+
+
+def spoil_decimal():
+    import decimal
+
+    for name in "Default", "Basic", "Extended":
+        context = getattr(decimal, f"{name}Context")
+        context.prec = 4
+        context.rounding = decimal.ROUND_UP
+        context.Emin, context.Emax, context.capitals, context.clamp = -5, 5, 0, 1
+        for signal in context.traps:
+            context.traps[signal] = not context.traps[signal]
+            context.flags[signal] = True
+
+
+def look_decimal():
+    import decimal
+
+    names = "Default", "Basic", "Extended"
+    contexts = [repr(getattr(decimal, f"{name}Context")) for name in names]
+    return str(decimal.Decimal(1) / 3), contexts
+
+
+def spoil_tables():
+    import copy
+    import copyreg
+    import re
+    import typing
+
+    copyreg.pickle(complex, str)
+    copyreg.pickle(int, str)
+    copyreg.add_extension("left", "left", 5)
+    copy._deepcopy_dispatch[int] = lambda value, memo: 99
+    return re, typing  # they tell copyreg something
+
+
+def look_tables():
+    import copy
+    import copyreg
+    import pickle
+    import re
+    import typing
+
+    pickle.loads(pickle.dumps(re.compile("a")))
+    return (
+        copyreg.dispatch_table[complex].__name__,
+        int in copyreg.dispatch_table,
+        [cls in copyreg.dispatch_table for cls in (re.Pattern, typing.ParamSpecArgs)],
+        ("left", "left") in copyreg._extension_registry,
+        copy.deepcopy(5),
+    )
+
+
+def spoil_lazy_imports():
+    if sys.version_info >= (3, 15):
+        sys.set_lazy_imports_filter(lambda *args: True)
+        sys.set_lazy_imports("all")
+
+
+def look_lazy_imports():
+    if sys.version_info >= (3, 15):
+        return sys.get_lazy_imports(), sys.get_lazy_imports_filter()
+
+
 counter = [0]
 
 
@@ -540,13 +708,158 @@ def test_several_are_kept():
     assert run(3) == run(3)
 
 
-# ---- what is not used again --------------------------------------------------
-
-
-def patch_library():
+def use_library():
+    import array
+    import base64
+    import collections
+    import concurrent.futures
+    import contextlib
+    import contextvars
+    import copy
+    import dataclasses
+    import datetime
+    import decimal
+    import enum
+    import fractions
+    import functools
+    import glob
+    import hashlib
+    import heapq
+    import html
+    import inspect
+    import io
+    import ipaddress
+    import itertools
     import json
+    import logging
+    import math
+    import operator
+    import pathlib
+    import pickle
+    import platform
+    import pprint
+    import queue
+    import random
+    import re
+    import statistics
+    import string
+    import struct
+    import textwrap
+    import threading
+    import tokenize
+    import tomllib
+    import traceback
+    import types
+    import typing
+    import urllib.parse
+    import uuid
+    import warnings
+    import weakref
+    import zlib
+    from importlib import util
 
-    json.dumps = lambda *args: "patched"
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        y: "typing.Annotated[int, 1]"
+
+    class Color(enum.Flag):
+        RED = enum.auto()
+        BLUE = enum.auto()
+
+    @typing.runtime_checkable
+    class Named(typing.Protocol):
+        name: str
+
+    class Pair(typing.NamedTuple):
+        a: int
+
+    class Reference:
+        pass
+
+    @contextlib.contextmanager
+    def nothing():
+        yield
+
+    with warnings.catch_warnings(record=True) as seen, nothing():
+        warnings.simplefilter("always")
+        warnings.warn("seen", stacklevel=1)
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    logging.getLogger("a.b").addHandler(handler)
+    logging.getLogger("a.b").warning("%s", "said")
+    lines = queue.Queue()
+    thread = threading.Thread(target=lambda: lines.put(threading.current_thread()))
+    thread.start()
+    thread.join()
+    future = concurrent.futures.Future()
+    future.set_result(1)
+    kept = Reference()
+    weakref.finalize(kept, int)
+    token = contextvars.ContextVar("token")
+    token.set(1)
+    try:
+        raise ValueError("no")
+    except ValueError:
+        trace = traceback.format_exc()
+    tokens = tokenize.generate_tokens(io.StringIO("a = 1").readline)
+    with decimal.localcontext() as context:
+        context.prec = 5
+        third = str(decimal.Decimal(1) / 3)
+    return (
+        array.array("i", [1]).tolist(),
+        base64.b85decode(base64.b85encode(base64.b64encode(b"a"))),
+        collections.Counter("aab").most_common(),
+        copy.deepcopy(dataclasses.asdict(Point(1, 2))),
+        str(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)),
+        third,
+        str(Color.RED | Color.BLUE),
+        str(fractions.Fraction(1, 3)),
+        functools.lru_cache(operator.neg)(1),
+        glob.glob(os.devnull),
+        hashlib.sha256(b"a").hexdigest(),
+        heapq.merge([1], [2]).__next__(),
+        html.unescape("&amp;"),
+        str(inspect.signature(Point)),
+        ipaddress.ip_address("127.0.0.1").is_loopback,
+        list(itertools.batched("abc", 2)),
+        json.loads(json.dumps({"a": [1.5, None]})),
+        math.sqrt(4),
+        pathlib.Path(os.devnull).exists(),
+        pickle.loads(pickle.dumps(re.compile("a"))).pattern,
+        platform.system(),
+        pprint.pformat({1: 2}),
+        lines.get() is thread,
+        0 <= random.random() < 1,
+        re.sub("a+", "b", "caat"),
+        said.getvalue(),
+        statistics.mean([1, 2]),
+        string.Template("$a").substitute(a=1),
+        struct.pack("<i", 1),
+        textwrap.dedent(" a"),
+        next(tokens).string,
+        tomllib.loads("a = 1"),
+        trace.count("ValueError"),
+        types.SimpleNamespace(a=1).a,
+        typing.get_type_hints(Pair),
+        isinstance(thread, Named),
+        urllib.parse.urlsplit("http://a/b").netloc,
+        uuid.uuid4().version + uuid.uuid1().version,
+        zlib.decompress(zlib.compress(b"a")),
+        util.find_spec("json").name,
+        future.result(),
+        [str(warning.message) for warning in seen],
+    )
+
+
+def test_who_uses_the_library_leaves_it_like_new():
+    first, again, id = in_new_pool(use_library, use_library)
+    assert first == again
+    for _ in range(2):
+        assert in_new_pool(use_library) == [first, id]
+
+
+# ---- what is not used again --------------------------------------------------
 
 
 def patch_class():
@@ -557,6 +870,30 @@ def patch_class():
 
 def patch_class_of_start():
     os._Environ.get = lambda self, key: "patched"
+
+
+def add_to_class():
+    import queue
+
+    queue.Queue.left = 5
+
+
+def change_class():
+    import threading
+
+    threading.Thread.daemon = True
+
+
+def close_output():
+    sys.stdout.close()
+
+
+def reconfigure_output():
+    sys.stderr.reconfigure(errors="ignore")
+
+
+def detach_input():
+    sys.stdin.detach()
 
 
 def add_audit_hook():
@@ -574,7 +911,8 @@ def import_what_keeps_something():
     csv.register_dialect("left", delimiter="!")
 
 
-SPOILT = [patch_library, patch_class, patch_class_of_start, add_audit_hook]
+SPOILT = [patch_class, patch_class_of_start, add_to_class, change_class]
+SPOILT += [close_output, reconfigure_output, detach_input, add_audit_hook]
 SPOILT += [use_pool_inside, import_what_keeps_something]
 
 
@@ -584,6 +922,7 @@ def test_what_cannot_be_made_new_ends(spoil):
         import csv
         import json
 
+        print(end="", flush=True)
         return (
             json.dumps(1),
             json.JSONEncoder.default.__module__,

@@ -536,7 +536,7 @@ move_in(module_state *state, PyThreadState *tstate, PyThreadState *outer,
     if (interpreter == NULL
         || cot_interpreter_sit(interpreter, tstate) != COT_OK) {
         // Nobody knows of it: as if it had not been.
-        Py_XDECREF(stock);
+        parking_drop_stock(stock);
         opening_end(tstate);
         PyEval_RestoreThread(outer);
         cot_free(host);

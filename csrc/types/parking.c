@@ -4,17 +4,34 @@
 #include "core/runtime.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
+#include "types/library_watch.h"
 #include "types/opening.h"
 
 PyObject *
 parking_take_stock(void)
 {
     PyObject *module = PyImport_ImportModule("coterie._reset");
-    PyObject *stock = module ? PyObject_CallMethod(module, "take_stock", NULL)
-                             : NULL;
+    PyObject *watch = module ? library_watch_begin() : NULL;
+    PyObject *stock = watch ? PyObject_CallMethod(module, "take_stock", "OO",
+                                                  PyTuple_GET_ITEM(watch, 0),
+                                                  PyTuple_GET_ITEM(watch, 1))
+                            : NULL;
     PyErr_Clear();  // it cannot be used again: no more is lost
+    if (stock == NULL) {
+        library_watch_end();
+    }
+    Py_XDECREF(watch);
     Py_XDECREF(module);
     return stock;
+}
+
+void
+parking_drop_stock(PyObject *stock)
+{
+    if (stock != NULL) {
+        library_watch_end();
+        Py_DECREF(stock);
+    }
 }
 
 int
@@ -99,7 +116,7 @@ parking_keep(PyThreadState *own, PyObject *stock)
     }
     PyInterpreterState *interpreter = PyThreadState_GetInterpreter(own);
     if (!has_room() || !reset(stock, false)) {
-        Py_DECREF(stock);
+        parking_drop_stock(stock);
         return false;
     }
     // Modules refer to themselves.  With our own goes its state.
@@ -115,7 +132,7 @@ parking_keep(PyThreadState *own, PyObject *stock)
     PyThreadState *last = PyThreadState_New(interpreter);
     if (last != NULL) {
         PyEval_RestoreThread(last);
-        Py_DECREF(stock);
+        parking_drop_stock(stock);
         opening_end(last);
     }
     else {
@@ -179,7 +196,7 @@ parking_end_all(void)
     PyThreadState *tstate;
     PyObject *stock;
     while ((tstate = parking_take(&stock)) != NULL) {
-        Py_DECREF(stock);
+        parking_drop_stock(stock);
         opening_end(tstate);
         PyEval_RestoreThread(outer);
     }

@@ -18,6 +18,10 @@
 // interpreter; NULL if it is not to be used again.
 PyObject *parking_take_stock(void);
 
+// Attached to that interpreter, before it ends: it is not to be used again after
+// all.  Adopts `stock`, which may be NULL.
+void parking_drop_stock(PyObject *stock);
+
 // Attached to one that was made like new: what can be done before it is used, and
 // what has to be done then.  -1 with an exception set.
 int parking_get_ready(void);

@@ -388,7 +388,7 @@ make_premises(cot_worker *worker)
 static void
 end_premises(premises *own)
 {
-    Py_XDECREF(own->stock);
+    parking_drop_stock(own->stock);
     cot_compat_forget_thread();
     opening_end(own->tstate);
     cot_free(own);

@@ -19,11 +19,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
     from typing import Any
 
     type Stock = dict[str, Any]
+    type Pairs = list[tuple[Any, Any]]
+    type Records = dict[str, tuple[ModuleType, dict[str, Any], Pairs, Pairs]]
 
 # Modules of the standard library that may stay, and their C parts (_json of json).
 _PLAIN = frozenset(
@@ -150,33 +151,27 @@ _FAMILIES = frozenset(
     ]
 )
 
-_CONTAINERS = (list, dict, set)
 _TOOLS = range(6)  # ids of sys.monitoring
-_IMMUTABLE = 1 << 8  # of the flags of types
+# Attributes of classes that the library sets itself, when first asked for.
+_CACHES = frozenset(["__annotations_cache__", "__annotate_func__"])
 
 
-def take_stock() -> Stock:
-    """Return what `reset` puts back; called in a new interpreter."""
+def take_stock(modules: Records, failed: list[ModuleType]) -> Stock:
+    """Return what `reset` puts back; called in a new interpreter.
+
+    Both grow, as modules of the library are imported (library_watch.h).
+    """
     import gc
     import os  # noqa: F401  # its names are to be put back
 
-    modules = {name: m for name, m in sys.modules.items() if not _is_ours(name)}
-    spaces = {name: vars(module) for name, module in modules.items()}
     return {
         "modules": modules,
-        "spaces": {name: dict(space) for name, space in spaces.items()},
-        "contents": [
-            (value, value.copy())
-            for space in spaces.values()
-            for name, value in space.items()
-            if type(value) in _CONTAINERS
-            and value is not sys.modules
-            and value is not sys.path_importer_cache
-            and name != "environ"
-            and name != "__builtins__"
-        ],
+        "first": frozenset(modules),
+        "failed": failed,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
+        "streams": [(stream, _traits(stream)) for stream in _streams()],
+        "lazy": [getattr(sys, f"get_{name}")() for name in _lazy_settings()],
     }
 
 
@@ -187,21 +182,23 @@ def reset(stock: Stock, strictly: bool) -> bool:
     """
     from coterie import _compat, _core
 
+    _forget_namesakes(stock)
     if (
         _core.pools()
         or _compat.has_threads()
         or not _compat.forget_exit_callbacks()
         or _core.has_audit_hooks()
-        or (strictly and not all(map(_can_be_new, _added(stock))))
-        or (strictly and _is_library_changed(stock))
+        or not all(_traits(stream) == old for stream, old in stock["streams"])
+        or (strictly and not _can_be_new(stock))
     ):
         return False
     _core.end_waits()
+    _reset_modules(stock)
+    stock["failed"].clear()
     _reset_sys(stock)
     _reset_warnings()
     _reset_logging()
     _reset_library()
-    _reset_modules(stock)
     return True
 
 
@@ -224,90 +221,117 @@ def _is_ours(name: str) -> bool:
 # ---- modules -------------------------------------------------------------------
 
 
-def _added(stock: Stock) -> Iterator[tuple[str, ModuleType]]:
-    for name, module in list(sys.modules.items()):
-        if name not in stock["modules"] and not _is_ours(name):
-            yield name, module
+def _forget_namesakes(stock: Stock) -> None:
+    """A user's module may have the name of one of the library."""
+    modules = stock["modules"]
+    for name in [name for name in modules if name not in stock["first"]]:
+        if not _is_of_library(modules[name][1]):
+            del modules[name]
 
 
-def _can_be_new(added: tuple[str, ModuleType]) -> bool:
-    """Whether it is forgotten, or may stay."""
-    name, module = added
-    if not _is_of_library(name, module):
-        return not _is_extension(module)
-    bare = ".".join(part.strip("_") for part in name.split("."))
-    return bare in _PLAIN or bare.partition(".")[0] in _FAMILIES
-
-
-def _is_extension(module: ModuleType) -> bool:
-    return _origin(module).endswith((".so", ".pyd", ".dylib"))
-
-
-def _origin(module: ModuleType) -> str:
-    return str(getattr(getattr(module, "__spec__", None), "origin", None))
-
-
-def _is_of_library(name: str, module: ModuleType) -> bool:
+def _is_of_library(names: dict[str, Any]) -> bool:
     import os
 
-    if name.partition(".")[0] not in sys.stdlib_module_names or name == "__main__":
-        return False
-    origin = _origin(module)
-    # A user's module may have such a name.
-    return (
+    spec = names.get("__spec__")
+    origin = str(getattr(spec, "origin", None))
+    return spec is not None and (
         not os.path.isabs(origin)
         or origin.startswith(os.path.dirname(str(os.__file__)) + os.sep)
         or "lib-dynload" in origin
     )
 
 
-def _is_library_changed(stock: Stock) -> bool:
-    """Whether what stays has got functions or classes of other code."""
-    staying = [m for name, m in _added(stock) if _is_of_library(name, m)]
+def _can_be_new(stock: Stock) -> bool:
+    """Whether what stays keeps nothing, and what goes can go."""
+    modules = stock["modules"]
     return (
-        any(_has_foreign(module) for module in staying)
-        or any(map(_has_changed_class, staying))
-        # Their names are put back.
-        or any(map(_has_changed_class, stock["modules"].values()))
+        all(name in stock["first"] or _may_stay(name) for name in modules)
+        and not any(_is_extension(module) for _, module in _others(stock))
+        and not any(
+            _is_changed(cls, attributes)
+            for *_, classes in modules.values()
+            for cls, attributes in classes
+        )
     )
 
 
-def _has_foreign(holder: ModuleType | type) -> bool:
-    return any(map(_is_foreign, list(vars(holder).values())))
+def _may_stay(name: str) -> bool:
+    bare = ".".join(part.strip("_") for part in name.split("."))
+    return bare in _PLAIN or bare.partition(".")[0] in _FAMILIES
 
 
-def _has_changed_class(module: ModuleType) -> bool:
-    name = module.__name__
-    return any(
-        isinstance(value, type)
-        and not value.__flags__ & _IMMUTABLE
-        and value.__module__ == name
-        and _has_foreign(value)
-        for value in list(vars(module).values())
+def _others(stock: Stock) -> list[tuple[str, ModuleType]]:
+    """The modules that are not known, by whatever name."""
+    known = {id(module) for module, *_ in stock["modules"].values()}
+    return [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if id(module) not in known and not _is_ours(name)
+    ]
+
+
+def _is_extension(module: ModuleType) -> bool:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return str(origin).endswith((".so", ".pyd", ".dylib"))
+
+
+def _is_changed(cls: type, attributes: dict[str, Any]) -> bool:
+    current = vars(cls)
+    return current != attributes and any(
+        current.get(name, cls) is not attributes.get(name, cls)
+        for name in {*current, *attributes} - _CACHES
     )
-
-
-def _is_foreign(value: object) -> bool:
-    if type(value) is not _FUNCTION and not isinstance(value, type):
-        return False
-    home = getattr(value, "__module__", None)
-    if not isinstance(home, str) or _is_ours(home):
-        return False
-    top = home.partition(".")[0]
-    # The last is what _interpreters says of its exceptions on 3.13.
-    return top not in sys.stdlib_module_names and top != "interpreters"
-
-
-_FUNCTION = type(_is_ours)
 
 
 def _reset_modules(stock: Stock) -> None:
-    for name, module in list(_added(stock)):
-        if not _is_of_library(name, module) and not _is_extension(module):
+    modules = stock["modules"]
+    reducers = _reducers_of_library(modules)
+    for name, module in _others(stock):
+        if not _is_extension(module):
             del sys.modules[name]
     for name in [name for name in sys.modules if _is_ours(name)]:
         del sys.modules[name]
-    sys.modules.update(stock["modules"])
+    for name, (module, names, contents, _) in modules.items():
+        sys.modules[name] = module
+        _put_back(vars(module), names)
+        for container, content in contents:
+            _fill(container, content)
+    for name in modules:
+        parent, _, child = name.rpartition(".")
+        if parent in modules:  # it came after its parent was complete
+            vars(sys.modules[parent]).setdefault(child, sys.modules[name])
+    if copyreg := sys.modules.get("copyreg"):
+        copyreg.dispatch_table.update(reducers)
+
+
+def _put_back(namespace: dict[str, Any], names: dict[str, Any]) -> None:
+    # Never empty: other threads' finalizers may look something up.
+    for name in [name for name in namespace if name not in names]:
+        del namespace[name]
+    namespace.update(names)
+
+
+def _fill(container: Any, content: Any) -> None:
+    if type(container) is list:
+        container[:] = content
+    elif container != content:
+        container.clear()
+        container.update(content)
+
+
+def _reducers_of_library(modules: Records) -> dict[type, Any]:
+    """What modules of the library have told copyreg of their own classes."""
+    copyreg = sys.modules.get("copyreg")
+    return {
+        cls: reduce
+        for cls, reduce in getattr(copyreg, "dispatch_table", {}).items()
+        if type(reduce) is _FUNCTION
+        and reduce.__module__ == cls.__module__ != "__main__"
+        and cls.__module__ in modules
+    }
+
+
+_FUNCTION = type(_is_ours)
 
 
 # ---- what modules of the library know ------------------------------------------
@@ -322,14 +346,6 @@ def _reset_sys(stock: Stock) -> None:
         if sys.monitoring.get_tool(tool) is not None:
             sys.monitoring.free_tool_id(tool)
     _reset_importers()
-    for name, names in stock["spaces"].items():
-        _put_back(vars(stock["modules"][name]), names)
-    for container, content in stock["contents"]:
-        if type(container) is list:
-            container[:] = content
-        else:
-            container.clear()
-            container.update(content)
     recursion, digits = stock["limits"]
     sys.setrecursionlimit(recursion)
     sys.set_int_max_str_digits(digits)
@@ -338,27 +354,54 @@ def _reset_sys(stock: Stock) -> None:
     gc.set_threshold(*threshold)
     gc.set_debug(debug)
     gc.unfreeze()
-    gc.callbacks.clear()
+    for name, value in zip(_lazy_settings(), stock["lazy"], strict=True):
+        getattr(sys, f"set_{name}")(value)
+
+
+def _lazy_settings() -> list[str]:
+    """Of lazy imports, from 3.15 on: sys has a get_ and a set_ for each."""
+    names = ["lazy_imports", "lazy_imports_filter"]
+    return [name for name in names if hasattr(sys, f"get_{name}")]
+
+
+def _streams() -> list[Any]:
+    return [sys.__stdin__, sys.__stdout__, sys.__stderr__]
+
+
+def _traits(stream: Any) -> object:
+    """What can be changed in a stream, and be seen."""
+    if stream is None:
+        return None
+    try:
+        return (
+            stream.closed,
+            stream.encoding,
+            stream.errors,
+            stream.line_buffering,
+            stream.write_through,
+        )
+    except (AttributeError, ValueError):
+        return stream  # detached
 
 
 def _reset_importers() -> None:
     """Forget the finders that code has brought; the others see what is new."""
     cache = sys.path_importer_cache
     for path, finder in list(cache.items()):
-        if finder is None or _is_foreign(type(finder)):
+        if finder is None or not _is_by_library(type(finder)):
             del cache[path]
 
 
-def _put_back(namespace: dict[str, Any], names: dict[str, Any]) -> None:
-    # Never empty: other threads' finalizers may look something up.
-    for name in [name for name in namespace if name not in names]:
-        del namespace[name]
-    namespace.update(names)
+def _is_by_library(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] in sys.stdlib_module_names
 
 
 def _reset_warnings() -> None:
     warnings = sys.modules.get("warnings")
     if warnings is not None:
+        # Before 3.14 there is none.  It had told this one when it was complete.
+        if implementation := sys.modules.get("_py_warnings"):
+            vars(implementation)["_wm"] = warnings
         # The list itself is C's, and has what it had: this tells C so.
         filters = list(warnings.filters)
         warnings.resetwarnings()
@@ -374,7 +417,9 @@ def _reset_logging() -> None:
         handler.close()
     logging.root.setLevel(logging.WARNING)
     logging.root.filters.clear()
-    logging.root.manager.loggerDict.clear()
+    manager = logging.root.manager
+    manager.loggerDict.clear()
+    manager.loggerClass = manager.logRecordFactory = None
     logging.disable(logging.NOTSET)
 
 
@@ -383,12 +428,24 @@ def _reset_library() -> None:
     find = sys.modules.get
     if random := find("random"):
         random.seed()
-    if threading := find("threading"):
-        threading.settrace(None)
-        threading.setprofile(None)
-        threading.stack_size(0)
-    if linecache := find("linecache"):
-        linecache.clearcache()
-    if copyreg := find("copyreg"):
-        for cls in [cls for cls in copyreg.dispatch_table if _is_foreign(cls)]:
-            del copyreg.dispatch_table[cls]
+    if thread := find("_thread"):
+        thread.stack_size(0)
+    if decimal := find("decimal"):
+        _reset_decimal(decimal)
+
+
+def _reset_decimal(decimal: ModuleType) -> None:
+    common = decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow
+    all = *common, decimal.Underflow, decimal.Clamped
+    for context, precision, rounding, traps in (
+        (decimal.DefaultContext, 28, decimal.ROUND_HALF_EVEN, common),
+        (decimal.BasicContext, 9, decimal.ROUND_HALF_UP, all),
+        (decimal.ExtendedContext, 9, decimal.ROUND_HALF_EVEN, ()),
+    ):
+        context.prec, context.rounding = precision, rounding
+        context.Emin, context.Emax = -999999, 999999
+        context.capitals, context.clamp = 1, 0
+        context.clear_flags()
+        context.clear_traps()
+        for trap in traps:
+            context.traps[trap] = True
