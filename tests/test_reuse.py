@@ -747,7 +747,6 @@ def use_library():
     import textwrap
     import threading
     import tokenize
-    import tomllib
     import traceback
     import types
     import typing
@@ -838,7 +837,6 @@ def use_library():
         struct.pack("<i", 1),
         textwrap.dedent(" a"),
         next(tokens).string,
-        tomllib.loads("a = 1"),
         trace.count("ValueError"),
         types.SimpleNamespace(a=1).a,
         typing.get_type_hints(Pair),

@@ -122,6 +122,7 @@ def forget_exit_callbacks() -> bool:
     finalize = getattr(find("weakref"), "finalize", None)
     if finalize is not None:
         finalize._registered_with_atexit = finalize._shutdown = False
+        finalize._dirty = False
     shutdown = getattr(find("logging"), "shutdown", None)
     if shutdown is not None:
         atexit.register(shutdown)

@@ -152,8 +152,11 @@ _FAMILIES = frozenset(
 )
 
 _TOOLS = range(6)  # ids of sys.monitoring
-# Attributes of classes that the library sets itself, when first asked for.
-_CACHES = frozenset(["__annotations_cache__", "__annotate_func__"])
+# What the library itself sets in its classes, later.
+_CACHES = frozenset(["__annotate_func__", "__annotations_cache__"])
+_CACHES_OF_CLASSES = frozenset(
+    ["ByteString._removal_version", "Template.flags", "Template.pattern"]
+)
 
 
 def take_stock(modules: Records, failed: list[ModuleType]) -> Stock:
@@ -280,6 +283,7 @@ def _is_changed(cls: type, attributes: dict[str, Any]) -> bool:
     return current != attributes and any(
         current.get(name, cls) is not attributes.get(name, cls)
         for name in {*current, *attributes} - _CACHES
+        if f"{cls.__name__}.{name}" not in _CACHES_OF_CLASSES
     )
 
 
