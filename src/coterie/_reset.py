@@ -1,16 +1,19 @@
 """Making an interpreter that was used like a new one.
 
-Runs inside it.  What is taken stock of when it is new is put back: the names of
-all modules, ``__main__`` among them, the sys module, warnings, logging,
-callbacks of atexit.  Modules that were imported since are forgotten.  The
+Runs inside it.  What is taken stock of when it is new is put back: the names and
+containers of all modules, ``__main__`` among them, the sys module, warnings,
+logging, callbacks of atexit.  Modules that were imported since are forgotten.  The
 environment is the process's: what was changed there is undone in C.
 
-Those of the standard library stay: some leave things with the interpreter
-(callbacks of fork, say) that keep all of them in memory, so to import them anew
-each time would leak.  So an interpreter is used again only if all of these keep
-nothing that code sets, or it is known here how to put that back; if code has put
-no functions of its own into them; and if there are no other extension modules,
-which keep what they want.
+Those of the standard library stay, with what they had when their import ended: some
+leave things with the interpreter (callbacks of fork, say) that keep all of them in
+memory, so to import them anew each time would leak.  So an interpreter is used again
+only if all of these keep nothing that code sets, or it is known here how to put that
+back; if no class in them was changed, and no stream of sys closed or reconfigured;
+and if there are no other extension modules, which keep what they want.
+
+Nothing tells of codecs.register and register_error, of a stream's newline, and of
+attributes of objects deeper inside: those are still there.
 """
 
 from __future__ import annotations
