@@ -234,10 +234,9 @@ def look_bindings():
 
 
 def spoil_what_is_imported():
-    import types
-
     import json  # noqa: F401
     import queue  # noqa: F401
+    import types
     import urllib.parse
 
     sys.modules["json"] = types.ModuleType("json")
@@ -357,6 +356,7 @@ def spoil_lazy_imports():
 def look_lazy_imports():
     if sys.version_info >= (3, 15):
         return sys.get_lazy_imports(), sys.get_lazy_imports_filter()
+    return None
 
 
 counter = [0]
@@ -821,7 +821,7 @@ def use_library():
         html.unescape("&amp;"),
         str(inspect.signature(Point)),
         ipaddress.ip_address("127.0.0.1").is_loopback,
-        list(itertools.batched("abc", 2)),
+        list(itertools.pairwise("abc")),
         json.loads(json.dumps({"a": [1.5, None]})),
         math.sqrt(4),
         pathlib.Path(os.devnull).exists(),
