@@ -16,7 +16,7 @@ import weakref
 import pytest
 
 import coterie
-from coterie import _byvalue, _reducing, _witnesses
+from coterie import _byvalue, _identities, _reducing, _witnesses
 
 
 @pytest.fixture
@@ -480,6 +480,242 @@ def test_a_queue_as_a_global(module, worker):
     worker(it.put, 1)
     worker(it.put, 2)
     assert [it.q.get(timeout=9), it.q.get(timeout=9)] == [1, 2]
+
+
+# ---- annotations, and what they are made of ----------------------------------------
+
+lazy_annotations = pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="annotations are made when it is defined"
+)
+
+ANNOTATED = """
+import abc, dataclasses, enum, typing
+class Plain:
+    Alias = int
+    limit: Alias = 3
+    def add(self, x: Alias, y: 'int' = 1) -> int: return x + y
+    @property
+    def half(self) -> float: return 1.5
+    def me(self) -> typing.Self: return self
+class Sub(Plain):
+    def more(self, other: Plain) -> list[Plain]: return [other, self]
+class Trouble(Exception):
+    def __init__(self, code: int) -> None: super().__init__(code)
+@dataclasses.dataclass
+class Record:
+    a: int
+    b: list[str] = dataclasses.field(default_factory=list)
+    def double(self) -> int: return self.a * 2
+class Base(abc.ABC):
+    def name(self) -> str: return 'base'
+@typing.runtime_checkable
+class Named(typing.Protocol):
+    def name(self) -> str: ...
+class Level(enum.IntEnum):
+    LOW = 1
+    def nice(self) -> str: return self.name.title()
+class Box[V]:
+    v: V
+    def get(self, default: V) -> V: return default
+class Movie(typing.TypedDict):
+    year: int
+class Pair(typing.NamedTuple):
+    a: int
+    def double(self) -> int: return self.a * 2
+def fail(): raise Trouble(4)
+"""
+
+
+def test_classes_with_annotated_methods(module, worker):
+    it = module(ANNOTATED)
+    assert worker(it.Plain().add, 1) == 2
+    assert worker(lambda: (it.Plain().half, type(it.Plain().me()))) == (1.5, it.Plain)
+    assert worker(lambda: it.Sub().more(1)[0]) == 1
+    with pytest.raises(it.Trouble, match="4"):
+        worker(it.fail)
+    assert worker(it.Record(3).double) == 6
+    assert worker(lambda: isinstance(it.Base(), it.Named))
+    assert worker(isinstance, 1, it.Named) is False
+    assert worker(it.Level.LOW.nice) == "Low"
+    assert worker(lambda: it.Box[int]().get(5)) == 5
+    assert worker(lambda: (it.Movie(year=1), it.Pair(2).double())) == ({"year": 1}, 4)
+
+
+def test_annotations_are_the_same_there(module, worker):
+    def look(*them):
+        import inspect
+        import typing
+
+        return [repr((inspect.get_annotations(a), typing.get_type_hints(a))) for a in them]
+
+    it = module(ANNOTATED)
+    them = [it.Plain, it.Plain.add, it.Plain.half.fget, it.Sub.more, it.Record]
+    them += [it.Record.double, it.Box, it.Box.get, it.Movie, it.Pair, it.Trouble.__init__]
+    assert worker(look, *them) == look(*them)
+
+
+@lazy_annotations
+def test_annotations_that_cannot_be_made_or_sent(module, worker):
+    it = module("""
+        import threading
+        lock = threading.Lock()
+        class Locked:
+            def get(self): return lock
+        def missing(x: Later, y: int): return x
+        def unwilling(x: lock, y: int): return x
+        def deeply(x: Locked): return x
+        class C:
+            def m(self, x: lock, y: Locked) -> Later: return x
+    """.replace("\n        ", "\n"))
+
+    def look(function):
+        from annotationlib import Format, get_annotations
+
+        made = get_annotations(function, format=Format.FORWARDREF)
+        return [key for key, value in made.items() if value is int]
+
+    for function in it.missing, it.unwilling, it.deeply, it.C().m:
+        count = function.__code__.co_argcount - hasattr(function, "__self__")
+        assert worker(function, *[1] * count) == 1
+    assert worker(look, it.missing) == worker(look, it.unwilling) == ["y"]
+    it.Later = bool
+    assert worker(lambda f: f.__annotations__["x"], it.missing) is bool
+
+
+@lazy_annotations
+def test_modules_that_only_annotations_name_need_not_be_there(worker):
+    import faulthandler  # refuses an own GIL
+
+    namespace = {"faulthandler": faulthandler}
+    exec("def g(x: faulthandler.enable, y: int): return x", namespace)
+    assert worker(namespace["g"], 1, 2) == 1
+
+
+TYPES = """
+import typing
+T = typing.TypeVar('T')
+Bound = typing.TypeVar('Bound', bound='Node')
+Late = typing.TypeVar('Late', covariant=True)
+Text = typing.TypeVar('Text', int, str)
+P = typing.ParamSpec('P')
+Ts = typing.TypeVarTuple('Ts')
+UserId = typing.NewType('UserId', int)
+type Tree = list[Tree] | int
+type Pair[A] = tuple[A, A]
+class Node:
+    def me(self, x: Of) -> Of: return typing.cast(Of, x)
+    def type_of[N: Node](self, n: N) -> N: return n
+Of = typing.TypeVar('Of', bound=Node)
+def generic(x: T, *args: *Ts) -> T: return x
+def call(f: typing.Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> Pair[T]: return 2
+def user(x: UserId) -> Tree: return UserId(x)
+class Holder(typing.Generic[T]):
+    def get(self) -> T: return typing.cast(T, 5)
+""".replace("x: Of) -> Of", "x: 'Of') -> 'Of'")
+NAMES = ("T", "Bound", "Late", "Text", "P", "Ts", "UserId", "Tree", "Pair", "Of")
+
+
+def test_type_variables_and_aliases(module, worker):
+    it = module(TYPES)
+    assert worker(it.generic, 1) == 1
+    assert worker(it.call, len) == 2
+    assert worker(it.user, 3) == 3
+    assert worker(lambda: it.Holder[int]().get()) == 5
+    assert worker(it.Node().me, 1) == worker(it.Node().type_of, 1) == 1
+
+
+def test_a_type_variable_is_one_object_there(module, worker):
+    it = module(TYPES)
+    exec(f"def all_of(): return {', '.join(NAMES)}", it.__dict__)
+    exec("def are(*them): return [a is b for a, b in zip(them, all_of())]", it.__dict__)
+    them = it.all_of()
+    assert all(worker(it.are, *them))
+    assert all(map(operator.is_, worker(it.all_of), them))
+    worker(lambda: it.Tree)
+    assert all(worker(it.are, *them))
+
+
+def test_what_a_type_variable_says(module, worker):
+    def look(it, node):
+        return [
+            it["Bound"].__bound__.__forward_arg__,
+            it["Of"].__bound__ is node,
+            it["Late"].__covariant__,
+            it["Text"].__constraints__,
+            it["UserId"].__supertype__,
+            it["Tree"].__value__.__args__[0].__args__[0] is it["Tree"],
+            it["Pair"][int].__args__,
+            len(it["Pair"].__type_params__),
+            node.type_of.__type_params__[0].__bound__ is node,
+            *[(each.__name__, each.__module__) for each in it.values()],
+        ]
+
+    it = module(TYPES)
+    them = {name: getattr(it, name) for name in NAMES}
+    there = worker(look, them, it.Node)
+    assert there == look(them, it.Node)
+    assert worker(lambda t=it.T: (t.__name__, t.__module__)) == ("T", "made_by_test")
+
+
+def test_defaults_of_type_variables(module, worker):
+    it = module("""
+from typing import ParamSpec, TypeVar, TypeVarTuple, Unpack
+T = TypeVar('T', default=int)
+P = ParamSpec('P', default=[int])
+Ts = TypeVarTuple('Ts', default=Unpack[tuple[int]])
+def f(): return [repr(it.__default__) for it in (T, P, Ts)]
+""")
+    assert worker(it.f) == it.f()
+
+
+def test_many_type_variables(worker):
+    from typing import TypeVar
+
+    first = TypeVar("first")
+    for i in range(3000):
+        _identities._reduce_variable(TypeVar(f"T{i}"))
+    assert len(_identities._objects) == len(_identities._tokens) == 1024
+    assert worker(lambda: first.__name__) == "first"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="no sentinels")
+def test_sentinels(module, worker):
+    it = module("""
+MISSING = sentinel('MISSING')
+OTHER = sentinel('OTHER', repr='<other>')
+def f(x=MISSING): return x is MISSING, repr(OTHER), MISSING.__module__
+def get(): return MISSING
+""")
+    assert worker(it.f) == worker(it.f, it.MISSING) == it.f()
+    assert worker(it.f, 1)[0] is False
+    assert worker(it.get) is it.MISSING
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="no lazy imports")
+def test_lazy_imports(module, worker):
+    it = module("""
+lazy import fractions
+lazy import not_to_be_found
+def f(x: not_to_be_found.X): return fractions.Fraction(x).numerator
+def g(x): return not_to_be_found if x else 2
+""")
+    assert worker(it.f, 3) == 3
+    assert worker(it.g, 0) == 2
+
+
+def test_annotations_of_a_script(run_script):
+    ended = run_script("""
+        import coterie, typing
+        T = typing.TypeVar('T')
+        class A:
+            def f(self, x: T) -> int: return x + 1
+        if __name__ == '__main__':
+            with coterie.Executor(1) as pool:
+                assert pool.submit(A().f, 1).result() == 2
+                assert pool.submit(isinstance, 1, A).result() is False
+                assert list(coterie.map(A().f, [1, 2])) == [2, 3]
+    """)
+    assert ended.rc == 0, ended.stderr
 
 
 # ---- classes ---------------------------------------------------------------------

@@ -106,7 +106,10 @@ def reducing() -> Any:
 
 def reduce(obj: object) -> tuple[int, tuple[Any, ...], Any] | None:
     """How to send it: (kind, arguments, state), or None for a pickle."""
-    return reducing().reduce(obj)  # type: ignore[no-any-return]
+    try:
+        return reducing().reduce(obj)  # type: ignore[no-any-return]
+    except Exception:
+        return None  # the pickler may do without what could not be sent
 
 
 def witnesses(obj: object) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
@@ -234,6 +237,10 @@ def _apply(space: Space, names: dict[str, tuple[Any, ...]]) -> None:
         last = space.applied.get(name)
         if last == token:
             continue
+        if len(value) == 2:
+            value = _imported(*value)
+            if not value:
+                continue
         space.applied[name] = token
         if name in bound:
             continue  # what this interpreter was given wins
@@ -244,6 +251,16 @@ def _apply(space: Space, names: dict[str, tuple[Any, ...]]) -> None:
             space.sent[name] = (token, value[0], None)
         else:
             space.globals.pop(name, None)
+
+
+def _imported(module: str, qualname: str) -> list[Any]:
+    """What only annotations name: it need not be there."""
+    try:
+        __import__(module)
+    except Exception:
+        return []
+    found = find(module, qualname) if qualname else sys.modules[module]
+    return [] if found is ABSENT else [found]
 
 
 # ---- functions --------------------------------------------------------------

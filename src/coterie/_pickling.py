@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from copyreg import dispatch_table
 
 from coterie import _byvalue
 from coterie._byvalue import (
@@ -50,6 +51,23 @@ def dumps(obj: object, attach: Attach, watch: Watch) -> bytes:
     for such objects, and what is no data, only.
     """
     try:
+        return _dump(obj, attach, watch)
+    except Exception:
+        bare, thread = _byvalue.reducing().bare_threads, get_ident()
+        if thread in bare:
+            raise
+        bare.add(thread)
+        try:
+            return _dump(obj, attach, watch)
+        except Exception:
+            pass  # it was not for the annotations
+        finally:
+            bare.discard(thread)
+        raise
+
+
+def _dump(obj: object, attach: Attach, watch: Watch) -> bytes:
+    try:
         return _dump_lightly(obj, attach, watch)
     except (_NeedsCloudpickle, PicklingError, TypeError, AttributeError) as error:
         full = _full_pickler()
@@ -84,6 +102,7 @@ def _dump_lightly(obj: object, attach: Attach, watch: Watch) -> bytes:
 
     file = BytesIO()
     pickler = _Light(file, _PROTOCOL)
+    pickler.dispatch_table = {**_own_reducers(), **dispatch_table}
     pickler.reducer_override = watch(reduce_special)  # type: ignore[method-assign]
     pickler.dump(obj)
     return file.getvalue()
@@ -108,6 +127,8 @@ def _make_full_pickler(cloudpickle: Any) -> Any:
         attach: Attach
 
         def __init__(self, *args: Any) -> None:
+            # Before the pickler looks for it.
+            self.dispatch_table = {**super().dispatch_table, **_own_reducers()}
             super().__init__(*args)
             self.bare_cells: set[int] = set()
             self.registered: list[Any] = []
@@ -122,6 +143,7 @@ def _make_full_pickler(cloudpickle: Any) -> Any:
             reduction = super().reducer_override(obj)
             if is_class and type(reduction) is tuple and len(reduction) == 6:
                 maker, arguments, state, _, _, setter = reduction
+                _set_annotations(obj, state[0])
                 state = (*_stamp(obj), setter, state)
                 return maker, arguments, state, None, None, fill_class
             return reduction
@@ -143,6 +165,12 @@ def _make_full_pickler(cloudpickle: Any) -> Any:
                 cloudpickle.unregister_pickle_by_value(module)
 
     return Full
+
+
+def _own_reducers() -> dict[type, Any]:
+    from coterie import _identities
+
+    return _identities.reducers()
 
 
 def _reduce(obj: Any, attach: Attach, bare_cells: set[int]) -> Any:
@@ -265,6 +293,25 @@ def _stamp(cls: type) -> tuple[int, int]:
     if last is not None and last[1] != state[1]:
         token = _byvalue.new_token()
     return _note_class(cls, origin, token, state)
+
+
+def _set_annotations(cls: type, attributes: dict[str, Any]) -> None:
+    """cloudpickle leaves out what makes them, and may send what it has made."""
+    it = _byvalue.reducing()
+    annotate = getattr(cls, "__annotate__", None)
+    is_bare = get_ident() in it.bare_threads
+    if annotate is not None or is_bare:
+        attributes.pop("__annotations_cache__", None)
+        attributes.pop("__annotations__", None)
+    if annotate is None or is_bare:
+        return
+    if annotate.__module__ == cls.__module__:
+        attributes["__annotate__"] = it.annotate_alone(annotate)
+        return
+    try:
+        attributes["__annotations__"] = cls.__annotations__
+    except Exception:  # typing made it, and it names what is not there yet
+        return
 
 
 def fill_class(cls: type, state: tuple[Any, ...]) -> None:

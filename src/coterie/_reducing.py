@@ -7,6 +7,7 @@ the same thing; a function that cannot goes by value (_byvalue).
 from __future__ import annotations
 
 import sys
+import types
 from _thread import get_ident
 from marshal import dumps as dump_code
 
@@ -19,6 +20,7 @@ from coterie._byvalue import (
     MODULE,
     BuiltinType,
     CachedType,
+    CellType,
     CodeType,
     FunctionType,
     ModuleType,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 HEAP_TYPE = 1 << 9  # of cls.__flags__: not built in
 HAS_DOCSTRING = 0x4000000  # of code.co_flags
 
+_LazyImport: Any = getattr(types, "LazyImportType", None)  # 3.15
+
 # What Python gives every module itself.
 _NEVER_SENT = frozenset(
     ("__name__", "__builtins__", "__spec__", "__loader__", "__package__")
@@ -43,6 +47,9 @@ _NEVER_SENT = frozenset(
 # Threads that take fingerprints: of functions without their globals, which have
 # tokens of their own.
 shallow_threads: set[int] = set()
+
+# Threads that send without annotations, since it could not be done with them.
+bare_threads: set[int] = set()
 
 
 def reduce(obj: Any) -> Reduction | None:
@@ -148,8 +155,6 @@ def _import_standard(module: str) -> None:
 def _alias(cls: type) -> Reduction | None:
     # type(None) and others are called something else than what holds them.
     if cls.__module__ == "builtins":
-        import types
-
         for name, value in vars(types).items():
             if value is cls:
                 return GLOBAL, ("types", name), None
@@ -199,30 +204,76 @@ def _extras(function: Any) -> dict[str, Any] | None:
         extras["__module__"] = function.__module__
     if function.__type_params__:
         extras["__type_params__"] = function.__type_params__
-    annotate = getattr(function, "__annotate__", None)
-    if annotate is not None:  # not called: what it names may not be there yet
-        extras["__annotate__"] = annotate
-    elif function.__annotations__:
-        extras["__annotations__"] = function.__annotations__
+    if get_ident() not in bare_threads:
+        annotate = getattr(function, "__annotate__", None)
+        if annotate is not None:  # not called: what it names may not be there yet
+            extras["__annotate__"] = annotate_alone(annotate)
+        elif function.__annotations__:
+            extras["__annotations__"] = function.__annotations__
     return extras or None
+
+
+def annotate_alone(annotate: Any) -> Any:
+    """The function that makes annotations, with no more of the class around it
+    than it names.
+    """
+    if type(annotate) is not FunctionType:
+        return annotate
+    code, cells = annotate.__code__, annotate.__closure__ or ()
+    if "__classdict__" not in code.co_freevars:
+        return annotate
+    at = code.co_freevars.index("__classdict__")
+    names = {name for each in _nested(code) for name in each.co_freevars}
+    names.update(facts_of(code)[2])
+    for namespace in _byvalue.content_of(cells[at]):
+        named = CellType({name: namespace[name] for name in names & set(namespace)})
+        cells = (*cells[:at], named, *cells[at + 1 :])
+    return FunctionType(
+        code, annotate.__globals__, annotate.__name__, annotate.__defaults__, cells
+    )
+
+
+def global_of(function: Any, name: str) -> Any:
+    value = function.__globals__.get(name, ABSENT)
+    if _LazyImport is not None and type(value) is _LazyImport:
+        try:
+            value = function.__globals__[name] = value.resolve()
+        except ImportError:
+            return ABSENT  # it may never be used
+    return value
 
 
 def _named_globals(
     function: Any, space: Space, names: tuple[str, ...]
 ) -> dict[str, tuple[Any, ...]]:
     entries: dict[str, tuple[Any, ...]] = {}
+    is_annotate = function.__code__.co_name == "__annotate__"
     for name in names:
-        value = function.__globals__.get(name, ABSENT)
+        value = global_of(function, name)
         if value is ABSENT:
             if name in space.sent:
                 entries[name] = (_token(space, name, value),)
             continue
         try:
             entries[name] = (_token(space, name, value), value)
+            if is_annotate:
+                entries[name] = (entries[name][0], *(_where(value) or (value,)))
         except Exception as error:
+            if is_annotate:
+                continue  # nobody may ever ask for it
             error.add_note(f"(the global {name!r} of {function.__qualname__})")
             raise
     return entries
+
+
+def _where(value: Any) -> tuple[str, ...] | None:
+    """Module and name of what can be imported."""
+    if isinstance(value, ModuleType):
+        return (value.__name__, "") if can_import(value) else None
+    if isinstance(value, type | FunctionType | BuiltinType):
+        found = by_name(value)
+        return found and found[1]
+    return None
 
 
 def _token(space: Space, name: str, value: Any) -> int:
@@ -299,7 +350,7 @@ def _used_submodules(
     """Submodules that are reached through a package: import a.b; a.b.c()."""
     used = []
     for name in names:
-        package = function.__globals__.get(name)
+        package = global_of(function, name)
         if not isinstance(package, ModuleType) or not hasattr(package, "__path__"):
             continue
         prefix = package.__name__ + "."

@@ -54,6 +54,7 @@ _ATOMS = frozenset(
 )
 _CONSTANT_TYPES = frozenset(
     (
+        "builtins.sentinel",
         "datetime.date",
         "datetime.datetime",
         "datetime.time",
@@ -69,6 +70,11 @@ _CONSTANT_TYPES = frozenset(
         "pathlib._local.PurePosixPath",
         "re.Pattern",
         "types.GenericAlias",
+        "typing.NewType",
+        "typing.ParamSpec",
+        "typing.TypeAliasType",
+        "typing.TypeVar",
+        "typing.TypeVarTuple",
         "uuid.UUID",
         "zoneinfo.ZoneInfo",
     )
@@ -193,7 +199,7 @@ class _Witnesses:
     def see_function(self, at: int, function: Any) -> None:
         self.rows.append((at, IN_CODE, None, IS_SAME, function.__code__))
         for name in _reducing.facts_of(function.__code__)[2]:
-            self.see(at, IN_GLOBALS, name, function.__globals__.get(name, ABSENT))
+            self.see(at, IN_GLOBALS, name, _reducing.global_of(function, name))
         for i, cell in enumerate(function.__closure__ or ()):
             content = _byvalue.content_of(cell)
             self.see(at, IN_CELLS, i, content[0] if content else ABSENT)
