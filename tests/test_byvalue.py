@@ -331,6 +331,17 @@ def test_what_cannot_be_sent_is_named(module, worker):
     cause = caught.value.__cause__
     assert isinstance(cause, TypeError)
     assert any("global 'lock' of f" in note for note in cause.__notes__)
+    assert "(the global 'lock' of f; coterie.sync has" in str(caught.value)
+
+
+def test_a_queue_that_cannot_be_sent_hints_at_one_that_can(module, worker):
+    it = module("import queue\nmine = [queue.Queue()]\ndef f(): return mine")
+    it.q = it.queue.Queue()
+    exec("def g(): return q", it.__dict__)
+    with pytest.raises(coterie.NotShareableError, match=r"the global 'mine' of f\)"):
+        worker(it.f)
+    with pytest.raises(coterie.NotShareableError, match="'q' of g; coterie.Queue"):
+        worker(it.g)
 
 
 # ---- globals ---------------------------------------------------------------------
@@ -546,17 +557,27 @@ def test_annotations_are_the_same_there(module, worker):
         import inspect
         import typing
 
-        return [repr((inspect.get_annotations(a), typing.get_type_hints(a))) for a in them]
+        return [
+            repr((inspect.get_annotations(a), typing.get_type_hints(a))) for a in them
+        ]
 
     it = module(ANNOTATED)
     them = [it.Plain, it.Plain.add, it.Plain.half.fget, it.Sub.more, it.Record]
-    them += [it.Record.double, it.Box, it.Box.get, it.Movie, it.Pair, it.Trouble.__init__]
+    them += [
+        it.Record.double,
+        it.Box,
+        it.Box.get,
+        it.Movie,
+        it.Pair,
+        it.Trouble.__init__,
+    ]
     assert worker(look, *them) == look(*them)
 
 
 @lazy_annotations
 def test_annotations_that_cannot_be_made_or_sent(module, worker):
-    it = module("""
+    it = module(
+        """
         import threading
         lock = threading.Lock()
         class Locked:
@@ -566,7 +587,8 @@ def test_annotations_that_cannot_be_made_or_sent(module, worker):
         def deeply(x: Locked): return x
         class C:
             def m(self, x: lock, y: Locked) -> Later: return x
-    """.replace("\n        ", "\n"))
+    """.replace("\n        ", "\n")
+    )
 
     def look(function):
         from annotationlib import Format, get_annotations
@@ -607,7 +629,7 @@ class Node:
     def type_of[N: Node](self, n: N) -> N: return n
 Of = typing.TypeVar('Of', bound=Node)
 def generic(x: T, *args: *Ts) -> T: return x
-def call(f: typing.Callable[P, int], *args: P.args, **kwargs: P.kwargs) -> Pair[T]: return 2
+def call(f: typing.Callable[P, int], *args: P.args) -> Pair[T]: return 2
 def user(x: UserId) -> Tree: return UserId(x)
 class Holder(typing.Generic[T]):
     def get(self) -> T: return typing.cast(T, 5)

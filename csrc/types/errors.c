@@ -1,6 +1,7 @@
 #include "types/errors.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 void
 raise_status(module_state *state, cot_status status)
@@ -60,6 +61,28 @@ raise_lazy(module_state *state, lazy_name name, const char *format, ...)
     return NULL;
 }
 
+// A new reference to the first note that begins like this, or NULL.
+static PyObject *
+find_note(PyObject *exc, const char *start)
+{
+    PyObject *notes = PyObject_GetAttrString(exc, "__notes__");
+    PyObject *found = NULL;
+    Py_ssize_t len = notes && PyList_Check(notes) ? PyList_Size(notes) : 0;
+    for (Py_ssize_t i = 0; found == NULL && i < len; i++) {
+        PyObject *note = PyList_GetItemRef(notes, i);
+        const char *text = note && PyUnicode_Check(note)
+                               ? PyUnicode_AsUTF8(note)
+                               : NULL;
+        if (text != NULL && strncmp(text, start, strlen(start)) == 0) {
+            found = Py_NewRef(note);
+        }
+        Py_XDECREF(note);
+    }
+    Py_XDECREF(notes);
+    PyErr_Clear();
+    return found;
+}
+
 PyObject *
 raise_not_shareable(module_state *state, const char *what)
 {
@@ -68,7 +91,15 @@ raise_not_shareable(module_state *state, const char *what)
         return NULL;
     }
     PyObject *reason = PyErr_GetRaisedException();
-    PyErr_Format(state->not_shareable_error, "%s: %S", what, reason);
+    PyObject *note = find_note(reason, "(the global ");
+    if (note != NULL) {
+        PyErr_Format(state->not_shareable_error, "%s: %S %U", what, reason,
+                     note);
+        Py_DECREF(note);
+    }
+    else {
+        PyErr_Format(state->not_shareable_error, "%s: %S", what, reason);
+    }
     set_cause(reason);
     return NULL;
 }

@@ -261,9 +261,20 @@ def _named_globals(
         except Exception as error:
             if is_annotate:
                 continue  # nobody may ever ask for it
-            error.add_note(f"(the global {name!r} of {function.__qualname__})")
+            error.add_note(
+                f"(the global {name!r} of {function.__qualname__}{_hint(value)})"
+            )
             raise
     return entries
+
+
+def _hint(value: Any) -> str:
+    module = type(value).__module__
+    if module in ("_thread", "threading"):
+        return "; coterie.sync has what works between interpreters"
+    if module in ("_queue", "queue"):
+        return "; coterie.Queue works between interpreters"
+    return ""
 
 
 def _where(value: Any) -> tuple[str, ...] | None:
