@@ -293,7 +293,7 @@ def test_fallback(loop):
     async def main():
         async with aio.Executor(2, fallback="main") as pool:
             await use(pool)
-            await use(pool.options(priority=1))
+            await use(pool.options(retries=1))
 
     loop.run(main)
 

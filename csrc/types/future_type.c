@@ -649,10 +649,11 @@ future_take_callbacks(PyObject *op, PyObject *Py_UNUSED(ignored))
     return callbacks;
 }
 
-PyDoc_STRVAR(publish_alone_doc,
-             "_publish_alone($self, /)\n--\n\n"
-             "The condition, if somebody has asked for it.  Else None, and the\n"
-             "end is public: in one step, as others may ask meanwhile.");
+PyDoc_STRVAR(
+    publish_alone_doc,
+    "_publish_alone($self, /)\n--\n\n"
+    "The condition, if somebody has asked for it.  Else None, and the\n"
+    "end is public: in one step, as others may ask meanwhile.");
 
 static PyObject *
 future_publish_alone(PyObject *op, PyObject *Py_UNUSED(ignored))

@@ -60,8 +60,17 @@ class Call:
 
 @functools.cache
 def divert_output() -> None:
-    """Let what this worker prints go where it does not tear the results."""
-    sys.stdout = sys.stderr
+    """Let what this worker prints go where it does not tear the results.
+
+    In whole lines, also where standard error has no buffer.
+    """
+    sys.stdout = open(  # noqa: SIM115  # for as long as the worker lives
+        sys.stderr.fileno(),
+        "w",
+        buffering=1,
+        errors="backslashreplace",
+        closefd=False,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,7 +22,7 @@ from coterie._core import Interrupted
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
 from coterie._tasks import USUAL, Terms
-from coterie.executor import Executor, ViewOfView
+from coterie.executor import Executor, _ViewOfView
 from coterie.executor import _check_names as check_bound_names
 from coterie.executor import _check_seconds as check_seconds
 
@@ -159,7 +159,11 @@ class SharedEngine(ThreadPoolExecutor):
     def submit[T](
         self, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[T]:
-        return super().submit(self._rooms.run, fn, *args, **kwargs)
+        return super().submit(self._run, fn, *args, **kwargs)
+
+    def _run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # Of the engine, which the exit has to find as long as there are calls.
+        return self._rooms.run(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         super().shutdown(wait, cancel_futures=cancel_futures)
@@ -668,7 +672,7 @@ class FallbackExecutor(Executor):
         return True
 
 
-class FallbackView(ViewOfView):
+class FallbackView(_ViewOfView):
     """The same pool with a fallback, on other terms."""
 
     _executor: FallbackExecutor

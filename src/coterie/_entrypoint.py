@@ -11,7 +11,7 @@ import threading
 
 from coterie import _worker
 from coterie._core import NotShareableError
-from coterie.executor import Executor, ViewOfView
+from coterie.executor import Executor, _ViewOfView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class EntrypointExecutor(_Mapper):
         return EntrypointView(self, super().options(**changes))
 
 
-class EntrypointView(ViewOfView, _Mapper):
+class EntrypointView(_ViewOfView, _Mapper):
     """The same pool on other terms."""
 
     def options(self, **changes: Any) -> Executor:

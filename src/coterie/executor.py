@@ -508,7 +508,7 @@ class _CapturingView(_View):
         return False  # many calls in one would have one output
 
 
-class ViewOfView(Executor):
+class _ViewOfView(Executor):
     """The same pool by one of its views, and with something else to it."""
 
     def __init__(self, executor: Executor, view: Executor) -> None:

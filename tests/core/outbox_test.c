@@ -22,17 +22,6 @@ post_number(cot_outbox *outbox, uint64_t number)
     cot_task_unref(task);
 }
 
-// Publishes it, and lets go what is due if it falls to the caller.
-static void
-hand_over(cot_outbox *outbox, cot_task *task)
-{
-    if (cot_outbox_published(outbox, task)) {
-        while ((task = cot_outbox_next_due(outbox)) != NULL) {
-            cot_task_unref(task);
-        }
-    }
-}
-
 // The number of the next task, whose only reference is the taker's.
 static uint64_t
 take_posted(cot_outbox *outbox, cot_parker *parker)

@@ -199,7 +199,7 @@ dispatch(void *arg, size_t idx)
         if (status == COT_OK) {
             CHECK(cot_task_is_done(task));
             atomic_fetch_add((atomic_int *)task->asker, 1);
-            cot_task_unref(task);
+            hand_over(cot_home_outbox(all->on->home), task);
         }
     }
 }

@@ -30,8 +30,10 @@ is_posted(cot_outbox *outbox, cot_task *task)
     cot_task *taken = NULL;
     cot_status status = cot_outbox_take(outbox, &parker, COT_NOW, &taken);
     CHECK(status == COT_OK || status == COT_TIMED_OUT);
-    CHECK(status != COT_OK || taken == task);
-    cot_task_unref(taken);
+    if (status == COT_OK) {
+        CHECK(taken == task);
+        hand_over(outbox, taken);
+    }
     return status == COT_OK;
 }
 
@@ -411,7 +413,7 @@ take_posted(void *arg, size_t idx)
             CHECK_EQ(all->letters[i], i + 1);
             all->posted[i]++;
             check_ended(task);
-            cot_task_unref(task);
+            hand_over(all->outbox, task);
         }
     }
 }

@@ -190,3 +190,13 @@ take_number(cot_payload *payload)
     cot_payload_destroy(payload);
     return number;
 }
+
+void
+hand_over(cot_outbox *outbox, cot_task *task)
+{
+    if (cot_outbox_published(outbox, task)) {
+        while ((task = cot_outbox_next_due(outbox)) != NULL) {
+            cot_task_unref(task);
+        }
+    }
+}

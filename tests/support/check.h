@@ -7,6 +7,7 @@
 #ifndef COT_TESTS_CHECK_H
 #define COT_TESTS_CHECK_H
 
+#include "core/outbox.h"
 #include "core/park.h"
 #include "core/payload.h"
 #include "port/clock.h"
@@ -82,5 +83,8 @@ long fail_each_allocation(bool (*attempt)(void *arg), void *arg);
 // A payload that carries a number.
 cot_payload *number_payload(uint64_t number);
 uint64_t take_number(cot_payload *payload);
+
+// A taker's: publishes the task, and lets go what is due if it falls to him.
+void hand_over(cot_outbox *outbox, cot_task *task);
 
 #endif

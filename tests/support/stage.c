@@ -175,7 +175,9 @@ stage_take_posted(stage *on, cot_task *task)
     cot_status status = cot_outbox_take(cot_home_outbox(on->home), &parker,
                                         COT_NOW, &taken);
     CHECK(status == COT_OK || status == COT_TIMED_OUT);
-    CHECK(status != COT_OK || taken == task);
-    cot_task_unref(taken);
+    if (status == COT_OK) {
+        CHECK(taken == task);
+        hand_over(cot_home_outbox(on->home), taken);
+    }
     return status == COT_OK;
 }
