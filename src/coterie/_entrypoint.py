@@ -99,7 +99,7 @@ class EntrypointExecutor(_Mapper):
         return EntrypointView(self, super().options(**changes))
 
 
-class EntrypointView(_ViewOfView, _Mapper):
+class EntrypointView(_ViewOfView, _Mapper):  # type: ignore[misc,override]
     """The same pool on other terms."""
 
     def options(self, **changes: Any) -> Executor:

@@ -66,7 +66,7 @@ def make(token: int, kind: str, module: str | None, *arguments: Any) -> Any:
     obj = _find(token)
     if obj is None:
         later = Later()
-        obj = _MAKERS[kind](module, later, *arguments)
+        obj = _MAKERS[kind](module, later, *arguments)  # type: ignore[operator]
         _note(token, obj)
         _unfilled[id(obj)] = later
     return obj
@@ -195,7 +195,7 @@ def _reduce_new_type(obj: Any) -> Any:
 def _make_new_type(module: str | None, later: Later, name: str, qualname: str) -> Any:
     from typing import NewType
 
-    obj = NewType(name, object)
+    obj = NewType(name, object)  # type: ignore[misc]
     obj.__qualname__ = qualname
     obj.__module__ = module  # type: ignore[assignment]
     return obj
