@@ -499,7 +499,11 @@ pid = os.getpid()
     if name == "at-the-end":
         assert (ended.rc, ended.stdout) == (0, "")
     else:
-        assert ended.rc == -signal.SIGINT
+        assert ended.stderr.splitlines()[-1] == "KeyboardInterrupt"
+        # 3.13 forgets how it ended if other interpreters run code after that.
+        assert ended.rc == -signal.SIGINT or (
+            ended.rc == 1 and sys.version_info < (3, 14)
+        )
         assert ended.stderr.splitlines()[-1].startswith("KeyboardInterrupt")
 
 

@@ -13,7 +13,7 @@
 // - {name: (module, names, contents, classes)}, which grows with the imports:
 //   `names` is a copy of the module's dictionary; `contents` are pairs of a list,
 //   dict or set in there and its copy; `classes` pairs of a class that is at home
-//   there and its attributes;
+//   there and its attributes, names and values in turn;
 // - a list of modules that could not be imported, to be cleared by the caller.
 // NULL with an exception set.
 PyObject *library_watch_begin(void);

@@ -281,7 +281,8 @@ def _is_extension(module: ModuleType) -> bool:
     return str(origin).endswith((".so", ".pyd", ".dylib"))
 
 
-def _is_changed(cls: type, attributes: dict[str, Any]) -> bool:
+def _is_changed(cls: type, names_and_values: tuple[Any, ...]) -> bool:
+    attributes = dict(zip(names_and_values[::2], names_and_values[1::2], strict=True))
     current = vars(cls)
     return current != attributes and any(
         current.get(name, cls) is not attributes.get(name, cls)
