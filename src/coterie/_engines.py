@@ -22,7 +22,7 @@ from coterie._core import Interrupted
 from coterie._outcome import refusal_of
 from coterie._remote import call_wrapped
 from coterie._tasks import USUAL, Terms
-from coterie.executor import Executor, _ViewOfView
+from coterie.executor import Executor, _PartOfPool, _ViewOfView
 from coterie.executor import _check_names as check_bound_names
 from coterie.executor import _check_seconds as check_seconds
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from typing import Any, Never
 
     from coterie._outcome import Refusal
-    from coterie._stats import PoolStats
 
 __all__ = [
     "ENGINES",
@@ -352,7 +351,6 @@ class EngineExecutor(Executor):
             initializer is None or callable(initializer) or isinstance(initializer, str)
         ):
             raise TypeError("initializer must be a callable")
-        initializer, initargs = as_call(engine, initializer, initargs, "an initializer")
         self._engine = open_engine(
             engine, workers, thread_name_prefix, initializer, initargs, **settings
         )
@@ -418,7 +416,7 @@ class EngineExecutor(Executor):
         give_up(self._engine)
 
 
-class EngineView(Executor):
+class EngineView(_PartOfPool):
     """What Executor.options(engine=...) is: single calls by another engine."""
 
     def __init__(
@@ -447,8 +445,7 @@ class EngineView(Executor):
         terms = self._terms.changed(changes)
         if engine == self._name_of_engine:
             return EngineView(self._executor, self._sources, engine, terms)
-        kept = {name: getattr(terms, name) for name in Terms.__slots__}
-        return self._executor.options(engine=engine, **kept)
+        return self._executor.options(engine=engine, **terms.values())
 
     def submit(  # type: ignore[override]
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -463,8 +460,7 @@ class EngineView(Executor):
     def _view_of(self, pool: Executor) -> Executor:
         """A pool of interpreters knows all terms by itself."""
         if self._view is None:
-            terms = {name: getattr(self._terms, name) for name in Terms.__slots__}
-            self._view = pool.options(**terms)
+            self._view = pool.options(**self._terms.values())
         return self._view
 
     def _submit_many(  # type: ignore[override]
@@ -474,17 +470,6 @@ class EngineView(Executor):
 
     def _can_reference(self, fn: Callable[..., Any], /) -> bool:
         return callable(fn) and not self._terms.capture_output
-
-    def shutdown(self, *args: Any, **kwargs: Any) -> None:
-        """Shut the pool down of which this is a view."""
-        self._executor.shutdown(*args, **kwargs)
-
-    def stats(self) -> PoolStats:
-        """Return the statistics of the pool of which this is a view."""
-        return self._executor.stats()
-
-    def _give_up(self) -> None:
-        self._executor._give_up()
 
 
 def check_terms(role: str, name: str, terms: Terms) -> None:

@@ -47,6 +47,10 @@ class Terms:
         self.on_task_start: Hook | None = None
         self.on_task_end: Hook | None = None
 
+    def values(self) -> dict[str, Any]:
+        """All of them, as `changed` takes them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def changed(self, changes: dict[str, Any]) -> Terms:
         """The same terms with other values."""
         terms = Terms()

@@ -235,7 +235,7 @@ class Executor(_core.Pool, ThreadPoolExecutor):  # type: ignore[misc,override]
             initializer, initargs = _worker.run_source, (initializer,)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        if exit_grace is not None and not _at_least(0, "exit_grace", exit_grace):
+        if exit_grace is not None and not _is_from_zero("exit_grace", exit_grace):
             raise ValueError("exit_grace must be None or at least 0 seconds")
         _check_number("max_tasks_per_child", max_tasks_per_child)
         _check_number("max_pending", max_pending)
@@ -508,7 +508,24 @@ class _CapturingView(_View):
         return False  # many calls in one would have one output
 
 
-class _ViewOfView(Executor):
+class _PartOfPool(Executor):
+    """What ends, and counts, as the pool does of which it is a view."""
+
+    _executor: Executor
+
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Shut the pool down of which this is a view."""
+        self._executor.shutdown(*args, **kwargs)
+
+    def stats(self) -> PoolStats:
+        """Return the statistics of the pool of which this is a view."""
+        return self._executor.stats()
+
+    def _give_up(self) -> None:
+        self._executor._give_up()
+
+
+class _ViewOfView(_PartOfPool):
     """The same pool by one of its views, and with something else to it."""
 
     def __init__(self, executor: Executor, view: Executor) -> None:
@@ -525,17 +542,6 @@ class _ViewOfView(Executor):
 
     def _can_reference(self, fn: Any, /) -> bool:
         return self._view._can_reference(fn)
-
-    def shutdown(self, *args: Any, **kwargs: Any) -> None:
-        """Shut the pool down of which this is a view."""
-        self._executor.shutdown(*args, **kwargs)
-
-    def stats(self) -> PoolStats:
-        """Return the statistics of the pool of which this is a view."""
-        return self._executor.stats()
-
-    def _give_up(self) -> None:
-        self._executor._give_up()
 
 
 def current_worker() -> str | None:
@@ -554,13 +560,13 @@ def _check_number(name: str, value: object) -> None:
 
 
 def _check_seconds(name: str, value: Any) -> None:
-    if value is not None and (not _at_least(0, name, value) or value == 0):
+    if value is not None and (not _is_from_zero(name, value) or value == 0):
         raise ValueError(f"{name} must be a number of seconds above 0")
 
 
-def _at_least(least: float, name: str, value: Any) -> bool:
+def _is_from_zero(name: str, value: Any) -> bool:
     try:
-        return bool(value >= least)
+        return bool(value >= 0)
     except TypeError:
         raise TypeError(
             f"{name} must be a number of seconds, not {type(value).__name__}"
