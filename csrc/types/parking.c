@@ -10,7 +10,7 @@
 PyObject *
 parking_take_stock(void)
 {
-    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *module = PyImport_ImportModule("coterie._stock");
     PyObject *watch = module ? library_watch_begin() : NULL;
     PyObject *stock = watch ? PyObject_CallMethod(module, "take_stock", "OO",
                                                   PyTuple_GET_ITEM(watch, 0),
@@ -37,7 +37,7 @@ parking_drop_stock(PyObject *stock)
 int
 parking_get_ready(void)
 {
-    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *module = PyImport_ImportModule("coterie._stock");
     PyObject *done = module ? PyObject_CallMethod(module, "get_ready", NULL)
                             : NULL;
     Py_XDECREF(module);
@@ -48,7 +48,7 @@ parking_get_ready(void)
 int
 parking_resume(void)
 {
-    PyObject *module = PyImport_ImportModule("coterie._reset");
+    PyObject *module = PyImport_ImportModule("coterie._stock");
     PyObject *done = module ? PyObject_CallMethod(module, "resume", NULL)
                             : NULL;
     Py_XDECREF(module);

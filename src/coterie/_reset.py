@@ -1,6 +1,6 @@
 """Making an interpreter that was used like a new one.
 
-Runs inside it.  What is taken stock of when it is new is put back: the names and
+Runs inside it.  What `coterie._stock` saw when it was new is put back: the names and
 containers of all modules, ``__main__`` among them, the sys module, warnings,
 logging, callbacks of atexit.  Modules that were imported since are forgotten.  The
 environment is the process's: what was changed there is undone in C.
@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import sys
 
+from coterie._stock import lazy_settings, traits
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    type Stock = dict[str, Any]
-    type Pairs = list[tuple[Any, Any]]
-    type Records = dict[str, tuple[ModuleType, dict[str, Any], Pairs, Pairs]]
+    from coterie._stock import Records, Stock
 
 # Modules of the standard library that may stay, and their C parts (_json of json).
 _PLAIN = frozenset(
@@ -162,25 +162,6 @@ _CACHES_OF_CLASSES = frozenset(
 )
 
 
-def take_stock(modules: Records, failed: list[ModuleType]) -> Stock:
-    """Return what `reset` puts back; called in a new interpreter.
-
-    Both grow, as modules of the library are imported (library_watch.h).
-    """
-    import gc
-    import os  # noqa: F401  # its names are to be put back
-
-    return {
-        "modules": modules,
-        "first": frozenset(modules),
-        "failed": failed,
-        "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
-        "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
-        "streams": [(stream, _traits(stream)) for stream in _streams()],
-        "lazy": [getattr(sys, f"get_{name}")() for name in _lazy_settings()],
-    }
-
-
 def reset(stock: Stock, strictly: bool) -> bool:
     """Put it all back; False if that cannot be done.
 
@@ -194,7 +175,7 @@ def reset(stock: Stock, strictly: bool) -> bool:
         or _compat.has_threads()
         or not _compat.forget_exit_callbacks()
         or _core.has_audit_hooks()
-        or not all(_traits(stream) == old for stream, old in stock["streams"])
+        or not all(traits(stream) == old for stream, old in stock["streams"])
         or (strictly and not _can_be_new(stock))
     ):
         return False
@@ -206,18 +187,6 @@ def reset(stock: Stock, strictly: bool) -> bool:
     _reset_logging()
     _reset_library()
     return True
-
-
-def get_ready() -> None:
-    """Import what the first call may need: called when it is like new."""
-    from coterie import _byvalue, _compat, _core  # noqa: F401
-
-
-def resume() -> None:
-    """Catch up with the process, whose environment may have changed."""
-    from coterie import _compat
-
-    _compat.reload_environ()
 
 
 def _is_ours(name: str) -> bool:
@@ -362,34 +331,8 @@ def _reset_sys(stock: Stock) -> None:
     gc.set_threshold(*threshold)
     gc.set_debug(debug)
     gc.unfreeze()
-    for name, value in zip(_lazy_settings(), stock["lazy"], strict=True):
+    for name, value in zip(lazy_settings(), stock["lazy"], strict=True):
         getattr(sys, f"set_{name}")(value)
-
-
-def _lazy_settings() -> list[str]:
-    """Of lazy imports, from 3.15 on: sys has a get_ and a set_ for each."""
-    names = ["lazy_imports", "lazy_imports_filter"]
-    return [name for name in names if hasattr(sys, f"get_{name}")]
-
-
-def _streams() -> list[Any]:
-    return [sys.__stdin__, sys.__stdout__, sys.__stderr__]
-
-
-def _traits(stream: Any) -> object:
-    """What can be changed in a stream, and be seen."""
-    if stream is None:
-        return None
-    try:
-        return (
-            stream.closed,
-            stream.encoding,
-            stream.errors,
-            stream.line_buffering,
-            stream.write_through,
-        )
-    except (AttributeError, ValueError):
-        return stream  # detached
 
 
 def _reset_importers() -> None:
