@@ -66,21 +66,23 @@ class Result:
     unit: str
     samples: dict[str, list[float]]
     goals: list[Goal] = field(default_factory=list)
+    by_best: bool = False  # of long samples: each is disturbed, if only now and then
 
-    def median(self, contender: str) -> float:
-        """Give the median of a contender's samples."""
-        return statistics.median(self.samples[contender])
+    def value(self, contender: str) -> float:
+        """Give what counts of a contender's samples: the median, or the least."""
+        choose = min if self.by_best else statistics.median
+        return choose(self.samples[contender])
 
     def ratio(self, contender: str) -> float:
         """Tell how many times as much as coterie another contender needs."""
-        own = self.median("coterie")  # 0 is memory that has not grown
-        return self.median(contender) / own if own else math.inf
+        own = self.value("coterie")  # 0 is memory that has not grown
+        return self.value(contender) / own if own else math.inf
 
     def reaches(self, goal: Goal) -> bool:
         """Tell whether coterie is as good as was hoped."""
         if goal.limit is None:
             return self.ratio(goal.contender) >= goal.ratio
-        return self.median(goal.contender) <= goal.limit
+        return self.value(goal.contender) <= goal.limit
 
 
 def thread_pool(workers: int) -> Pool:
@@ -250,7 +252,7 @@ def print_result(result: Result) -> None:
     print(f"\n{result.task}, {result.unit}")
     for name in result.samples:
         ratio = "" if name == "coterie" else readable(result.ratio(name))
-        print(f"  {name:<16}{result.median(name):>12.3f}{ratio:<12}", end="")
+        print(f"  {name:<16}{result.value(name):>12.3f}{ratio:<12}", end="")
         print(*(verdict(result, g) for g in result.goals if g.contender == name))
     sys.stdout.flush()
 
@@ -273,7 +275,7 @@ def as_json(result: Result) -> dict[str, object]:
     """Give the result with what can be read off it."""
     names = result.samples
     return asdict(result) | {
-        "median": {name: result.median(name) for name in names},
+        "value": {name: result.value(name) for name in names},
         "ratio": {name: result.ratio(name) for name in names},
         "goals": [
             asdict(goal) | {"reached": result.reaches(goal)}
