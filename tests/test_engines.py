@@ -933,9 +933,10 @@ def spin_with(_):
 def test_what_is_not_wanted_does_not_move(falling_back, way):
     # A callback delays all others.
     gate = threading.Event()
-    holding = coterie.Queue()
-    earlier = falling_back.submit(abs, 1)
+    going, holding = coterie.Queue(), coterie.Queue()
+    earlier = falling_back.submit(going.get)
     earlier.add_done_callback(lambda _: (holding.put(1), gate.wait()))
+    going.put(1)
     holding.get()
     call = falling_back.submit(identify_with, Refused())
     call._at.exception()  # it has been refused

@@ -98,11 +98,15 @@ def get_all_in_task(place, marks):
             marks[n] += 1
 
     # Not asyncio.run: it asks for the current thread, and what 3.13 makes up for one
-    # that threading did not start may complain as the interpreter ends.
+    # that threading did not start may complain as the interpreter ends.  Else like
+    # it: a task that is left in a closed loop keeps its place in the line.
     loop = asyncio.new_event_loop()
+    task = loop.create_task(main())
     try:
-        loop.run_until_complete(main())
+        loop.run_until_complete(task)
     finally:
+        task.cancel()
+        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
         loop.close()
 
 
