@@ -30,3 +30,17 @@ cot_compat_forget_thread(void)
     PyErr_Clear();
 #endif
 }
+
+void
+cot_compat_release_import_lock(void)
+{
+    PyObject *pending = PyErr_GetRaisedException();
+    PyObject *module = PyImport_ImportModule("_imp");
+    PyObject *done = module;
+    while (done != NULL) {  // it may be taken several times
+        done = PyObject_CallMethod(module, "release_lock", NULL);
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(module);
+    PyErr_SetRaisedException(pending);
+}

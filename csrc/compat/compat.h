@@ -44,6 +44,14 @@ bool cot_compat_is_tracing_unsafe(void);
 // is gone, and complains.  Where it is kept is private.  Fallback: it complains.
 void cot_compat_forget_thread(void);
 
+// Lets go of the interpreter's import lock, if the calling thread has it.
+//
+// An exception that was set in a thread from outside can come up between its
+// taking of that lock and the beginning of the block that lets go of it
+// (importlib._bootstrap), and then whoever imports waits for ever.  The function
+// is in a private module.  Fallback: the lock stays taken.
+void cot_compat_release_import_lock(void);
+
 // A new dict that is about to get `len` items.
 //
 // No public function makes a dict with room (it saves a quarter of the decoding

@@ -1,5 +1,6 @@
 #include "types/run.h"
 
+#include "compat/compat.h"
 #include "types/async_wait.h"
 #include "types/each.h"
 #include "types/errors.h"
@@ -306,5 +307,6 @@ run_calm(run_host *host)
         host->is_late = false;
         cot_parker_calm(host->parker);
         PyThreadState_SetAsyncExc(host->ident, NULL);
+        cot_compat_release_import_lock();
     }
 }

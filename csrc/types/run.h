@@ -91,8 +91,9 @@ bool run_is_stopped(const module_state *state);
 // Interrupts the thread, with the interpreter's GIL held; steals `type`.
 void run_interrupt(run_host *host, PyObject *type);
 
-// Takes back an interrupt that came too late.  The caller, who holds the GIL,
-// has seen to it that none comes after.
+// On that thread, at the end of a call: takes back an interrupt that came too late,
+// and what one that did come may have left.  The caller, who holds the GIL, has
+// seen to it that none comes after.
 void run_calm(run_host *host);
 
 #endif

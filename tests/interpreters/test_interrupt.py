@@ -76,6 +76,19 @@ def test_finally_runs(interp):
     assert [done.get_nowait() for _ in range(1000)] == list(range(1000))
 
 
+def test_the_import_lock_is_let_go(interp):
+    # As if it came just between the taking of it and the `with` that lets it go.
+    def take(entered):
+        import _imp
+
+        _imp.acquire_lock()
+        _imp.acquire_lock()
+        spin(entered)
+
+    assert type(cause(interrupted(interp, take))) is KeyboardInterrupt
+    interp.exec("import colorsys")  # on another thread
+
+
 def test_it_may_be_caught(interp):
     def work(entered):
         try:
