@@ -98,15 +98,11 @@ def get_all_in_task(place, marks):
             marks[n] += 1
 
     # Not asyncio.run: it asks for the current thread, and what 3.13 makes up for one
-    # that threading did not start may complain as the interpreter ends.  Else like
-    # it: a task that is left in a closed loop keeps its place in the line.
+    # that threading did not start may complain as the interpreter ends.
     loop = asyncio.new_event_loop()
-    task = loop.create_task(main())
     try:
-        loop.run_until_complete(task)
+        loop.run_until_complete(main())
     finally:
-        task.cancel()
-        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
         loop.close()
 
 
@@ -279,10 +275,11 @@ def selects(rng, kill, count):
 def tasks(rng, kill, count):
     """A victim whose task gets, and a bystander."""
     place = queue.Queue(rng.choice([0, 1, 10]))
-    transfer(rng, kill, count, get_all_in_task, place, place.put, place.get)
+    ways = place.put, place.get
+    transfer(rng, kill, count, get_all_in_task, place, *ways, closes_first=True)
 
 
-def transfer(rng, kill, count, victim, place, put, get):
+def transfer(rng, kill, count, victim, place, put, get, closes_first=False):
     stop = threading.Event()
     numbers = []
     rest = []
@@ -295,6 +292,10 @@ def transfer(rng, kill, count, victim, place, put, get):
         one.await_start(0)
         one.interp.interrupt()
     one.join()
+    if closes_first:
+        # Killed between two steps, a task is left in its event loop, and keeps its
+        # place in the line until its interpreter ends.
+        one.close()
     stop.set()
     taker = taker or start(drain, get, rest)
     join(giver)
