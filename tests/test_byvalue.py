@@ -454,6 +454,42 @@ def test_an_initializer_wins(module):
         assert pool.submit(it.f).result() == "there"
 
 
+def count_functions():
+    gc.collect()
+    functions = [one for one in gc.get_objects() if type(one) is types.FunctionType]
+    return [one.__name__ for one in functions].count("made_for_once")
+
+
+def test_a_worker_forgets_what_was_forgotten_here(worker):
+    def make():
+        def made_for_once():
+            pass
+
+        worker(made_for_once)
+        return made_for_once
+
+    kept = [make() for _ in range(100)]
+    for _ in range(3000):
+        make()
+    assert len(kept) <= worker(count_functions) < 500
+
+
+def count_namespaces():
+    gc.collect()
+    dicts = [one for one in gc.get_objects() if type(one) is dict]
+    return sum(one.get("__name__") == "made_for_once" for one in dicts)
+
+
+def test_a_worker_keeps_a_bounded_number_of_namespaces(worker):
+    for n in range(6000):
+        if n % 500 == 0:
+            gc.collect()
+        namespace = {"__name__": "made_for_once"}
+        exec("def function(): pass", namespace)
+        worker(namespace["function"])
+    assert worker(count_namespaces) < 5000
+
+
 def test_namespaces_of_one_name_stay_apart(worker):
     first, second = {"x": 1}, {"x": 2}
     for namespace in first, second:

@@ -474,6 +474,14 @@ def test_an_initializer_that_hangs_is_interrupted():
     assert "Interrupted" in str(error)
 
 
+def test_an_initializer_that_would_hang_does_not_begin_any_more():
+    for _ in range(20):
+        pool = coterie.Executor(1, initializer=spin, initargs=(coterie.Queue(),))
+        future = pool.submit(double, 1)
+        pool.shutdown(cancel_futures=True, interrupt=True)
+        assert future.cancelled()
+
+
 def test_an_initializer_that_cannot_be_stopped_breaks_the_pool(run_script):
     ended = run_script("""
     import child, coterie, os

@@ -54,15 +54,28 @@ destroy_slots(entry *slots, size_t len)
     cot_free(slots);
 }
 
-// Makes the table anew, without the retired, and with room for one more.
+static size_t
+count_active(const struct cot_loaded *loaded)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= loaded->mask; i++) {
+        const entry *one = &loaded->slots[i];
+        count += one->function != NULL && !is_retired(one);
+    }
+    return count;
+}
+
+// Makes the table anew, without the retired, and with room for as many more as
+// stay: the next time is not before that many came.
 static int
 sweep(struct cot_loaded *loaded)
 {
     size_t slots_len = loaded->mask + 1;
+    size_t wanted = 4 * (count_active(loaded) + 1);
     entry *retired = cot_alloc_zeroed((loaded->len + 1) * sizeof(entry));
     size_t retired_len = 0;
     struct cot_loaded next = {.mask = FIRST_SLOTS - 1};
-    while ((loaded->len + 1) * 2 > next.mask) {
+    while (wanted > next.mask) {
         next.mask = next.mask * 2 + 1;
     }
     next.slots = cot_alloc_zeroed((next.mask + 1) * sizeof(entry));

@@ -25,6 +25,7 @@ struct cot_pool {
     uint64_t lost_ever;
     uint64_t tasks;  // that have run
     bool is_closed;
+    bool is_hurried;  // what runs was interrupted
     bool is_broken;
     char *reason;  // owned: why it is, unless memory was short
     cot_waitlist idle;
@@ -704,10 +705,13 @@ visit_if_busy(cot_worker *worker, void *arg)
 }
 
 void
-cot_pool_each_busy(cot_pool *pool, void (*visit)(cot_worker *, void *),
+cot_pool_hurry(cot_pool *pool, void (*visit)(cot_worker *, void *),
                    void *arg)
 {
     round_of_visits own = {visit, arg};
+    cot_lock_acquire(&pool->lock);
+    pool->is_hurried = true;
+    cot_lock_release(&pool->lock);
     cot_pool_each_worker(pool, visit_if_busy, &own);
 }
 
@@ -746,12 +750,18 @@ cot_worker_note_error(cot_worker *worker, char *text)
     cot_free(last);
 }
 
-void
+bool
 cot_worker_begin(cot_worker *worker)
 {
-    cot_lock_acquire(&worker->pool->lock);
-    begin_run_locked(worker, NULL);
-    cot_lock_release(&worker->pool->lock);
+    cot_pool *pool = worker->pool;
+    cot_lock_acquire(&pool->lock);
+    bool is_wanted = !pool->is_hurried || !pool->is_closed
+                     || pool->line.len > 0;
+    if (is_wanted) {
+        begin_run_locked(worker, NULL);
+    }
+    cot_lock_release(&pool->lock);
+    return is_wanted;
 }
 
 bool

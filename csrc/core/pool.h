@@ -169,11 +169,12 @@ COT_MUST_CHECK cot_status cot_pool_join(cot_pool *pool, cot_parker *parker,
 void cot_pool_each_worker(cot_pool *pool, void (*visit)(cot_worker *, void *),
                           void *arg);
 
-// The same, for those that run something and are not sealed.
-void cot_pool_each_busy(cot_pool *pool, void (*visit)(cot_worker *, void *),
-                        void *arg);
+// The same, for those that run something and are not sealed: the visits are to
+// interrupt them.  Who would begin something later, for no task, does not.
+void cot_pool_hurry(cot_pool *pool, void (*visit)(cot_worker *, void *),
+                    void *arg);
 
-// A visit: inside cot_pool_each_busy the worker may be entered; it stays until
+// A visit: inside cot_pool_hurry the worker may be entered; it stays until
 // its guests left.
 void cot_worker_enter_locked(cot_worker *worker);
 void cot_worker_leave(cot_worker *worker);
@@ -185,7 +186,7 @@ COT_MUST_CHECK bool cot_task_stop(cot_home *home, const cot_task *task,
                                   cot_worker **worker, uint64_t *run);
 
 // What the worker runs now shall end, too; with the pool's lock held, as inside
-// cot_pool_each_busy.
+// cot_pool_hurry.
 void cot_worker_stop_locked(cot_worker *worker);
 
 // The worker takes tasks from now on, in the interpreter of this id.
@@ -198,9 +199,11 @@ void cot_worker_cannot_start(cot_worker *worker, const char *reason);
 // What its task has raised, in words; adopted.
 void cot_worker_note_error(cot_worker *worker, char *text);
 
-// The worker begins something that is no task, or has ended it: what guests may
-// come for.  False: the worker is lost.
-void cot_worker_begin(cot_worker *worker);
+// The worker begins something that is no task, which guests may come for.  False:
+// it shall not, as no task is left for it and the others were told to end.
+COT_MUST_CHECK bool cot_worker_begin(cot_worker *worker);
+
+// It has ended that.  False: the worker is lost.
 COT_MUST_CHECK bool cot_worker_end(cot_worker *worker);
 
 // The worker's task is over: it takes no more guests for it, and counts as free

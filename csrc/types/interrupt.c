@@ -240,7 +240,7 @@ cot_status
 interrupt_running(cot_pool *pool, bool again, bool stops)
 {
     round_trip trip = {.again = again, .stops = stops};
-    cot_pool_each_busy(pool, plan_visit, &trip);
+    cot_pool_hurry(pool, plan_visit, &trip);
     cot_status status = trip.is_short ? COT_NO_MEMORY : COT_OK;
     while (trip.visits != NULL) {
         visit *own = trip.visits;

@@ -78,10 +78,9 @@ static int
 run_initializer(module_state *state, cot_worker *worker)
 {
     const worker_plan *plan = cot_pool_context(worker->pool);
-    if (plan->initializer == NULL) {
+    if (plan->initializer == NULL || !cot_worker_begin(worker)) {
         return 0;
     }
-    cot_worker_begin(worker);
     int failed = call_initializer(state, plan);
     bool is_ours = cot_worker_end(worker);
     run_calm(state->host);

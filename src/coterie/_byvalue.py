@@ -6,7 +6,8 @@ it is taken apart).
 
 All functions of one module share one dict of globals in the interpreter that
 receives them, a Space; it lives as long as the interpreter, so that a counter or
-a cache kept in a global works across calls.  Each global comes with a token,
+a cache kept in a global works across calls.  Only of namespaces that are no
+module's, as exec() makes them, no more than the latest are kept.  Each global comes with a token,
 which the sender renews when it sees another value; a global is set only when its
 token differs from the last one, so nothing is stale and nothing is undone.
 
@@ -215,11 +216,24 @@ def _receive_space(origin: int, number: int, name: str, package: str | None) -> 
         globals = {"__name__": name, "__package__": package}
         globals["__builtins__"] = __builtins__
     space = Space(origin, number, name, globals)
+    if len(_received) >= _KEPT_SPACES:
+        _forget_oldest()
     space = _received.setdefault((origin, number, name), space)
     if not is_main:
         # What else is defined in there comes from there, too.
         _by_globals.setdefault(id(space.globals), space)
     return space
+
+
+def _forget_oldest() -> None:
+    """Of those that are not a module's: who sends has forgotten it, too."""
+    for key in list(_received):
+        _, number, _ = key
+        if number != 0:
+            space = _received.pop(key, None)
+            if space is not None:
+                _by_globals.pop(id(space.globals), None)
+            break
 
 
 def _take_main() -> dict[str, Any] | None:

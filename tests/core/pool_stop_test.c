@@ -219,7 +219,7 @@ static void
 never_get_ready(cot_worker *worker)
 {
     stage *on = cot_pool_context(worker->pool);
-    cot_worker_begin(worker);
+    CHECK(cot_worker_begin(worker));
     atomic_fetch_add(&on->runs, 1);
     WAIT_UNTIL(atomic_load(&on->is_open[0]));
     CHECK(!cot_worker_end(worker));
@@ -241,7 +241,7 @@ who_is_lost_before_its_first_task_breaks_the_pool(void)
     set_up_with(&on, 2, 0, COT_MS, never_get_ready);
     cot_task *task = stage_submit(&on, 0);
     WAIT_UNTIL(atomic_load(&on.runs) == 1);
-    cot_pool_each_busy(on.pool, stop, NULL);
+    cot_pool_hurry(on.pool, stop, NULL);
     stage_wait_done(task);
     CHECK_EQ(task->outcome_kind, COT_OUTCOME_LOST);
     cot_task_unref(task);
@@ -252,6 +252,52 @@ who_is_lost_before_its_first_task_breaks_the_pool(void)
     WAIT_UNTIL(atomic_load(&reports) == 1);
     stage_open_gate(&on, 0);
     stage_tear_down(&on);
+}
+
+static void
+begin_late(cot_worker *worker)
+{
+    stage *on = cot_pool_context(worker->pool);
+    WAIT_UNTIL(atomic_load(&on->may_start));
+    if (cot_worker_begin(worker)) {
+        atomic_fetch_add(&on->interrupts, 1);
+        CHECK(cot_worker_end(worker));
+    }
+    stage_take_all(on, worker);
+    cot_worker_seal(worker);
+}
+
+static void
+begins_late(bool is_closed, bool is_hurried, bool is_cancelled, int expected)
+{
+    stage on;
+    set_up_with(&on, 1, 0, COT_MS, begin_late);
+    atomic_store(&on.may_start, false);
+    cot_task *task = stage_submit(&on, 0);
+    stage_open_gate(&on, 0);
+    if (is_closed) {
+        cot_pool_close(on.pool);
+    }
+    if (is_cancelled) {
+        cot_pool_cancel_pending(on.pool);
+    }
+    if (is_hurried) {
+        cot_pool_hurry(on.pool, stop, NULL);
+    }
+    atomic_store(&on.may_start, true);
+    stage_wait_done(task);
+    cot_task_unref(task);
+    stage_tear_down(&on);
+    CHECK_EQ(atomic_load(&on.interrupts), expected);
+}
+
+static void
+who_is_late_begins_nothing_if_all_else_was_told_to_end(void)
+{
+    begins_late(true, true, true, 0);
+    begins_late(true, true, false, 1);  // for the task
+    begins_late(true, false, true, 1);
+    begins_late(false, true, false, 1);
 }
 
 // ---- workers that leave --------------------------------------------------
@@ -415,6 +461,7 @@ main(int argc, char **argv)
         TEST(who_is_in_time_is_left_alone),
         TEST(timeouts_meet_the_end),
         TEST(who_is_lost_before_its_first_task_breaks_the_pool),
+        TEST(who_is_late_begins_nothing_if_all_else_was_told_to_end),
         TEST(who_leaves_is_replaced_while_tasks_wait),
         TEST(who_has_a_task_to_take_does_not_leave),
         TEST(who_submits_waits_for_room),

@@ -36,7 +36,7 @@ static tour
 tour_busy(stage *on)
 {
     tour busy = {0};
-    cot_pool_each_busy(on->pool, count_visit, &busy);
+    cot_pool_hurry(on->pool, count_visit, &busy);
     return busy;
 }
 
@@ -83,8 +83,8 @@ a_worker_waits_for_its_guests(void)
     cot_task *task = stage_submit(&on, 0);
     stage_wait_for_runner(&on, 0);
     tour busy = {0};
-    cot_pool_each_busy(on.pool, enter, &busy);
-    cot_pool_each_busy(on.pool, enter, &busy);
+    cot_pool_hurry(on.pool, enter, &busy);
+    cot_pool_hurry(on.pool, enter, &busy);
     CHECK_EQ(busy.len, 2);
     stage_finish(&on, task, 0);
     // Sealed, it is not visited any more; and there still.
@@ -113,7 +113,7 @@ visit_again_and_again(void *arg, size_t idx)
     hotel *all = arg;
     while (!atomic_load(&all->is_over)) {
         tour busy = {0};
-        cot_pool_each_busy(all->on->pool, enter, &busy);
+        cot_pool_hurry(all->on->pool, enter, &busy);
         // All that were entered have to be left: with one worker, the last.
         if (busy.len > 0) {
             cot_parker_interrupt(&busy.last->parker);
