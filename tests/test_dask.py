@@ -215,6 +215,9 @@ def test_the_engine(run_cluster):
                 pass
             else:
                 raise AssertionError("a queue cannot leave its process")
+            error = pool.submit(threading.Lock).exception()
+            assert type(error) is coterie.NotShareableError, error
+            assert str(error).startswith("result not shareable: "), error
             # What was cancelled is not waited for.
             slow = [pool.submit(time.sleep, 1000) for _ in range(9)]
             assert all(future.cancel() for future in slow[4:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import inspect
 import threading
 
 try:
@@ -89,7 +90,9 @@ class DaskEngine(concurrent.futures.Executor):
             args = self._bound, call, *args
             call = _remote.call_bound
         try:
-            future: concurrent.futures.Future[T] = self._executor.submit(call, *args)
+            future: concurrent.futures.Future[T] = self._executor.submit(
+                _with_check(call), *args
+            )
         except TypeError as exc:  # the client's, for what cannot be pickled
             raise NotShareableError(f"call not shareable: {exc}") from exc
         with self._lock:
@@ -123,6 +126,33 @@ class DaskEngine(concurrent.futures.Executor):
             to_close, self._to_close = self._to_close, []
         for it in to_close:
             it.close()
+
+
+def _with_check(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See there whether the result can leave: the client would ask for ever.
+
+    It goes by value, to workers that need not have this package.
+    """
+    if inspect.iscoroutinefunction(fn):
+        return fn
+
+    # Its name, and for who looks (coterie.dask) what it is.
+    @functools.wraps(fn, assigned=["__name__"], updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from cloudpickle import dumps
+
+        result = fn(*args, **kwargs)
+        try:
+            dumps(result, protocol=5, buffer_callback=lambda _: None)
+        except Exception as exc:
+            try:
+                from coterie import NotShareableError as Error
+            except ImportError:
+                Error = TypeError  # type: ignore[misc]
+            raise Error(f"result not shareable: {exc}") from exc
+        return result
+
+    return call
 
 
 def _local_cluster(workers: int, name: str) -> LocalCluster:
