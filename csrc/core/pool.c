@@ -705,8 +705,7 @@ visit_if_busy(cot_worker *worker, void *arg)
 }
 
 void
-cot_pool_hurry(cot_pool *pool, void (*visit)(cot_worker *, void *),
-                   void *arg)
+cot_pool_hurry(cot_pool *pool, void (*visit)(cot_worker *, void *), void *arg)
 {
     round_of_visits own = {visit, arg};
     cot_lock_acquire(&pool->lock);

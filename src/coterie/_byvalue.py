@@ -7,9 +7,10 @@ it is taken apart).
 All functions of one module share one dict of globals in the interpreter that
 receives them, a Space; it lives as long as the interpreter, so that a counter or
 a cache kept in a global works across calls.  Only of namespaces that are no
-module's, as exec() makes them, no more than the latest are kept.  Each global comes with a token,
-which the sender renews when it sees another value; a global is set only when its
-token differs from the last one, so nothing is stale and nothing is undone.
+module's, as exec() makes them, no more than the latest are kept.  Each global comes
+with a token, which the sender renews when it sees another value; a global is set
+only when its token differs from the last one, so nothing is stale and nothing is
+undone.
 
 The codec (csrc/codec) calls set_up, reduce, make, fill and witnesses.  Worker
 interpreters import this module, so it imports only what is there anyway.

@@ -145,11 +145,12 @@ def _with_check(fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             dumps(result, protocol=5, buffer_callback=lambda _: None)
         except Exception as exc:
+            why = f"result not shareable: {exc}"
             try:
-                from coterie import NotShareableError as Error
+                from coterie import NotShareableError
             except ImportError:
-                Error = TypeError  # type: ignore[misc]
-            raise Error(f"result not shareable: {exc}") from exc
+                raise TypeError(why) from exc
+            raise NotShareableError(why) from exc
         return result
 
     return call

@@ -24,13 +24,14 @@ def take_stock(modules: Records, failed: list[ModuleType]) -> Stock:
 
     Both grow, as modules of the library are imported (library_watch.h).
     """
+    streams = [sys.__stdin__, sys.__stdout__, sys.__stderr__]
     return {
         "modules": modules,
         "first": frozenset(modules),
         "failed": failed,
         "limits": (sys.getrecursionlimit(), sys.get_int_max_str_digits()),
         "collector": (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
-        "streams": [(stream, traits(stream)) for stream in streams()],
+        "streams": [(stream, traits(stream)) for stream in streams],
         "lazy": [getattr(sys, f"get_{name}")() for name in lazy_settings()],
     }
 
@@ -45,11 +46,6 @@ def resume() -> None:
     from coterie import _compat
 
     _compat.reload_environ()
-
-
-def streams() -> list[Any]:
-    """Return those of sys that nobody exchanges."""
-    return [sys.__stdin__, sys.__stdout__, sys.__stderr__]
 
 
 def traits(stream: Any) -> object:
@@ -69,6 +65,6 @@ def traits(stream: Any) -> object:
 
 
 def lazy_settings() -> list[str]:
-    """Return those of lazy imports, from 3.15 on: sys has a get_ and a set_ for each."""
+    """Return those of lazy imports, from 3.15 on: sys has get_ and set_ for each."""
     names = ["lazy_imports", "lazy_imports_filter"]
     return [name for name in names if hasattr(sys, f"get_{name}")]
