@@ -351,7 +351,7 @@ def test_an_idle_worker_leaves():
 
 
 def speak(text, fail=False):
-    print(text)
+    print(text, flush=True)
     print(text.upper(), file=sys.stderr)
     if fail:
         raise ValueError(text)

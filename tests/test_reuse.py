@@ -1047,6 +1047,19 @@ def test_they_end_before_a_fork(run_script):
     assert (ended.rc, ended.lines, ended.stderr) == (0, ["45"] * 6, "")
 
 
+def test_what_was_written_is_out_when_the_pool_is_closed(run_script):
+    ended = run_script(
+        """
+        import coterie
+        with coterie.Executor(1) as pool:
+            pool.submit(print, "inside").result()
+        print("outside", flush=True)
+        """,
+        flags=["-E"],  # not unbuffered, as other scripts are here
+    )
+    assert (ended.rc, ended.lines, ended.stderr) == (0, ["inside", "outside"], "")
+
+
 def test_no_more_are_kept_than_may_be_of_use(run_script):
     ended = run_script("""
         import coterie, os

@@ -169,6 +169,7 @@ def reset(stock: Stock, strictly: bool) -> bool:
     """
     from coterie import _compat, _core
 
+    _flush_streams()
     _forget_namesakes(stock)
     if (
         _core.pools()
@@ -333,6 +334,13 @@ def _reset_sys(stock: Stock) -> None:
     gc.unfreeze()
     for name, value in zip(lazy_settings(), stock["lazy"], strict=True):
         getattr(sys, f"set_{name}")(value)
+
+
+def _flush_streams() -> None:
+    """As the end of an interpreter does; what fails is told there."""
+    for stream in sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__:
+        if stream is not None:
+            stream.flush()
 
 
 def _reset_importers() -> None:
