@@ -17,6 +17,12 @@ environment_watch(void)
     }
 }
 
+void
+environment_undo(int64_t interpreter_id)
+{
+    cot_ledger_undo(cot_runtime_ledger(), interpreter_id);
+}
+
 static bool
 is_watched(PyInterpreterState *interpreter)
 {

@@ -7,10 +7,15 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
-// Attached to an interpreter: from now on what it changes is to be undone, by
-// cot_ledger_undo.  Without memory it is not.
+// Attached to an interpreter: from now on what it changes is to be undone.
+// Without memory it is not.
 void environment_watch(void);
+
+// Undoes what the interpreter of that id has changed, which is made like new, or
+// has ended.  No GIL needed.
+void environment_undo(int64_t interpreter_id);
 
 // What the process has: a new dictionary of bytes, as os.environb; NULL with an
 // exception set.

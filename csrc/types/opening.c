@@ -3,6 +3,7 @@
 #include "compat/compat.h"
 #include "core/runtime.h"
 #include "port/memory.h"
+#include "types/environment.h"
 
 // A creation that runs out of memory half way brings the process down: have
 // this much (an interpreter takes about 2 MiB) before it is tried.
@@ -32,7 +33,7 @@ opening_end(PyThreadState *tstate)
     int64_t id = PyInterpreterState_GetID(interpreter);
     Py_EndInterpreter(tstate);
     // Only now: its last callbacks may have changed something.
-    cot_ledger_undo(cot_runtime_ledger(), id);
+    environment_undo(id);
     cot_runtime_interpreter_closed();
 }
 

@@ -4,6 +4,7 @@
 #include "core/runtime.h"
 #include "port/memory.h"
 #include "types/async_wait.h"
+#include "types/environment.h"
 #include "types/library_watch.h"
 #include "types/opening.h"
 
@@ -34,26 +35,26 @@ parking_drop_stock(PyObject *stock)
     }
 }
 
-int
-parking_get_ready(void)
+static int
+call_stock(const char *name)
 {
     PyObject *module = PyImport_ImportModule("coterie._stock");
-    PyObject *done = module ? PyObject_CallMethod(module, "get_ready", NULL)
-                            : NULL;
+    PyObject *done = module ? PyObject_CallMethod(module, name, NULL) : NULL;
     Py_XDECREF(module);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
 int
+parking_get_ready(void)
+{
+    return call_stock("get_ready");
+}
+
+int
 parking_resume(void)
 {
-    PyObject *module = PyImport_ImportModule("coterie._stock");
-    PyObject *done = module ? PyObject_CallMethod(module, "resume", NULL)
-                            : NULL;
-    Py_XDECREF(module);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    return call_stock("resume");
 }
 
 static bool
@@ -123,8 +124,7 @@ parking_keep(PyThreadState *own, PyObject *stock)
     PyGC_Collect();
     PyThreadState_Clear(own);
     PyThreadState_DeleteCurrent();
-    cot_ledger_undo(cot_runtime_ledger(),
-                    PyInterpreterState_GetID(interpreter));
+    environment_undo(PyInterpreterState_GetID(interpreter));
     if (put(interpreter, stock)) {
         return true;
     }

@@ -206,8 +206,8 @@ note_error(module_state *state, cot_worker *worker)
     }
     Py_XDECREF(text);
     if (found == NULL && run_is_stopped(state)) {
-        Py_DECREF(
-            exc);  // the interrupt has come meanwhile, and is what is told
+        // The interrupt has come meanwhile, and is what is told.
+        Py_DECREF(exc);
         return;
     }
     PyErr_Clear();
@@ -397,9 +397,7 @@ end_premises(premises *own)
 static int
 renew_environment(premises *own)
 {
-    PyInterpreterState *interpreter = PyInterpreterState_Get();
-    cot_ledger_undo(cot_runtime_ledger(),
-                    PyInterpreterState_GetID(interpreter));
+    environment_undo(PyInterpreterState_GetID(PyInterpreterState_Get()));
     return read_environment(own);
 }
 

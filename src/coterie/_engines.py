@@ -25,6 +25,7 @@ from coterie._tasks import USUAL, Terms
 from coterie.executor import Executor, _PartOfPool, _ViewOfView
 from coterie.executor import _check_names as check_bound_names
 from coterie.executor import _check_seconds as check_seconds
+from coterie.executor import _left as seconds_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ def is_done_by(deadline: float, work: Callable[[], object]) -> bool:
     """Let it be done by a thread, and wait until then: whether it is."""
     thread = threading.Thread(target=work, name="coterie-shutdown")
     thread.start()
-    thread.join(max(0.0, deadline - monotonic()))
+    thread.join(seconds_left(deadline))
     return not thread.is_alive()
 
 
@@ -648,10 +649,12 @@ class FallbackExecutor(Executor):
         if cancel:
             for future in unsettled:
                 future.cancel()
-        if wait and not interrupt:
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            if concurrent.futures.wait(unsettled, left).not_done:
-                return False  # the last one ends them
+        if (
+            wait
+            and not interrupt
+            and concurrent.futures.wait(unsettled, seconds_left(deadline)).not_done
+        ):
+            return False  # the last one ends them
         if wait or interrupt or not unsettled:
             return super()._end_others(wait, cancel, interrupt, deadline)
         return True

@@ -1,5 +1,5 @@
 """Objects that pickle knows by their names only: type variables, aliases of
-types, sentinels, context variables.
+types, new types, sentinels.
 
 One whose name cannot be imported is made anew, once: it comes with a token, by
 which it is known again.  What it refers to may refer to it, so that is filled in
